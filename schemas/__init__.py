@@ -1,0 +1,36 @@
+"""What we say: one frozen class per event, grouped by domain. Avro contracts are derived from them and frozen."""
+
+from schemas.chat import AnalysisDone, AnalysisFailed, ChatDeleted, ChatUploaded
+from schemas.clock import ClockTicked
+from schemas.event import Event, Malformed
+from schemas.persona import AgentSuggested
+from schemas.trust import TrustUpdated
+from schemas.usage import UsageRecorded
+from schemas.user import UserRegistered
+
+EVENTS: tuple[type[Event], ...] = (
+    UserRegistered,
+    ChatUploaded,
+    ChatDeleted,
+    AnalysisDone,
+    AnalysisFailed,
+    TrustUpdated,
+    UsageRecorded,
+    AgentSuggested,
+    ClockTicked,
+)
+
+__all__ = [
+    "EVENTS",
+    "AgentSuggested",
+    "AnalysisDone",
+    "AnalysisFailed",
+    "ChatDeleted",
+    "ChatUploaded",
+    "ClockTicked",
+    "Event",
+    "Malformed",
+    "TrustUpdated",
+    "UsageRecorded",
+    "UserRegistered",
+]

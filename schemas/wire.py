@@ -1,0 +1,172 @@
+"""How an event travels: Avro in Confluent framing, CloudEvents 1.0 binary headers, the person as the key.
+
+Kafka protocol binding for CloudEvents 1.0.2; Confluent wire format: a zero byte, the schema id in four, the Avro body.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, NamedTuple
+
+import fastavro
+from pydantic import ValidationError
+
+from schemas import EVENTS
+from schemas.event import Event, Malformed
+from schemas.frozen import FIRST_ID, frozen, latest
+
+MAGIC = 0
+FRAME = struct.Struct(">bI")
+CLASSES: dict[str, type[Event]] = {event.ce_type(): event for event in EVENTS}
+REQUIRED = ("ce_id", "ce_source", "ce_type", "ce_time")
+
+Headers = list[tuple[str, bytes]]
+Lookup = Callable[[int], Mapping[str, Any] | None]  # schema id -> Avro schema of a foreign registry, or None
+
+
+class Record(NamedTuple):
+    """What is put on a topic."""
+
+    key: bytes
+    value: bytes
+    headers: Headers
+
+
+def encode(event: Event, trace: str = "") -> Record:
+    """The record of an event; `trace` is a W3C traceparent."""
+    contract = latest(type(event))
+    frame = io.BytesIO()
+    frame.write(FRAME.pack(MAGIC, contract.id))
+    fastavro.schemaless_writer(frame, _writer(contract.id), _plain(event.body()))
+    return Record(event.key.encode(), frame.getvalue(), headers(event, trace))
+
+
+def headers(event: Event, trace: str = "") -> Headers:
+    said = {
+        "ce_specversion": "1.0",
+        "ce_id": event.id,
+        "ce_source": event.source,
+        "ce_type": event.ce_type(),
+        "ce_time": event.time.astimezone(UTC).isoformat(),
+        "ce_tenant": event.tenant,
+        "ce_subject": event.user,
+        "content-type": "application/avro",
+    }
+    return [(name, value.encode()) for name, value in said.items()] + (
+        [("traceparent", trace.encode())] if trace else []
+    )
+
+
+def decode(
+    key: bytes | None,
+    value: bytes | None,
+    said: Iterable[tuple[str, bytes | None]] | None,
+    foreign: Lookup = lambda _: None,
+) -> Event:
+    """The event of a record. Raises Malformed with a sentence for whoever sent it."""
+    envelope = _envelope(said or ())
+    event = CLASSES.get(envelope["ce_type"])
+    if event is None:
+        raise Malformed(f"type {envelope['ce_type'][:80]!r} is not known; known are {', '.join(sorted(CLASSES))}")
+    made = _made(event, envelope, _body(event, value, foreign))
+    if key != made.key.encode():
+        raise Malformed("the key differs from tenant and subject; it must be '<ce_tenant>/<ce_subject>'")
+    return made
+
+
+def _envelope(said: Iterable[tuple[str, bytes | None]]) -> dict[str, str]:
+    try:
+        envelope = {name: (value or b"").decode() for name, value in said}
+    except UnicodeDecodeError:
+        raise Malformed("a header is not UTF-8") from None
+    if missing := [name for name in REQUIRED if not envelope.get(name)]:
+        raise Malformed(
+            f"the header{'s' if len(missing) > 1 else ''} {', '.join(missing)} must be there (CloudEvents binary mode)"
+        )
+    return envelope
+
+
+def _body(event: type[Event], value: bytes | None, foreign: Lookup) -> Any:
+    if not value or len(value) < FRAME.size:
+        raise Malformed("the value is empty; it must be Avro in Confluent framing")
+    magic, schema_id = FRAME.unpack_from(value)
+    if magic != MAGIC:
+        raise Malformed(f"the value starts with byte {magic}, not 0; it must be Avro in Confluent framing")
+    writer = _known(schema_id) or _foreign(schema_id, foreign)
+    body = io.BytesIO(value[FRAME.size :])
+    try:
+        read = fastavro.schemaless_reader(body, writer, _writer(latest(event).id))
+    except Exception as wrong:
+        raise Malformed(f"the value cannot be read with schema {schema_id}: {type(wrong).__name__}") from None
+    if body.read(1):
+        raise Malformed(f"bytes follow after the value that schema {schema_id} describes")
+    return read
+
+
+def _made(event: type[Event], envelope: Mapping[str, str], body: Any) -> Event:
+    try:
+        return event(
+            id=envelope["ce_id"],
+            source=envelope["ce_source"],
+            time=_time(envelope["ce_time"]),
+            tenant=envelope.get("ce_tenant") or "main",
+            user=envelope.get("ce_subject", ""),
+            **body,
+        )
+    except ValidationError as wrong:
+        raise Malformed("; ".join(sentences(wrong))) from None
+
+
+def sentences(wrong: ValidationError) -> list[str]:
+    """What a validation found, without the values, which may be private."""
+    return [
+        f"{'.'.join(str(part) for part in error['loc'])}: {error['msg']}"
+        for error in wrong.errors(include_input=False, include_url=False)
+    ]
+
+
+def _time(text: str) -> datetime:
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise Malformed("ce_time is not an RFC 3339 time") from None
+    if time.tzinfo is None:
+        raise Malformed("ce_time has no zone; end it with Z")
+    try:
+        return time.astimezone(UTC)
+    except OverflowError:
+        raise Malformed("ce_time lies outside the years 1 to 9999") from None
+
+
+@cache
+def _writer(schema_id: int) -> Any:
+    schema = next(one.schema for one in frozen() if one.id == schema_id)
+    return fastavro.parse_schema(dict(schema))
+
+
+def _known(schema_id: int) -> Any:
+    return _writer(schema_id) if any(one.id == schema_id for one in frozen()) else None
+
+
+def _foreign(schema_id: int, foreign: Lookup) -> Any:
+    schema = foreign(schema_id) if schema_id < FIRST_ID else None
+    if schema is None:
+        raise Malformed(
+            f"schema {schema_id} is not known here; use one of this registry, or configure the one that has it"
+        )
+    return fastavro.parse_schema(dict(schema))
+
+
+def _plain(value: Any) -> Any:
+    """Values as fastavro takes them: parts as dicts, enums by name."""
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_plain(inner) for inner in value]
+    if hasattr(value, "model_fields"):
+        return {name: _plain(getattr(value, name)) for name in type(value).model_fields}
+    return getattr(value, "name", value) if not isinstance(value, str) or hasattr(value, "name") else value

@@ -1,0 +1,141 @@
+"""`soulfra topics plan|apply`: compares the catalogue with the broker and creates what is missing. It never deletes,
+shrinks or grows: partitions decide where a person's events lie, so another number would tear them apart."""
+
+from __future__ import annotations
+
+from concurrent.futures import as_completed
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from confluent_kafka import KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
+
+from config import Kafka, Settings
+from topics import everything
+from topics.broker import admin
+
+WITHIN = 15.0  # seconds for one request to the broker
+Action = Literal["create", "configure", "refuse"]
+
+
+class Differs(Exception):
+    """The broker does not have what the catalogue wants; the message says what to run."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that `apply` would do, or must refuse."""
+
+    action: Action
+    topic: str
+    why: str
+    config: tuple[tuple[str, str], ...] = ()
+
+
+def plan(settings: Settings) -> list[Step]:
+    """What separates the broker from the catalogue, the catalogue's order. Raises Differs when it cannot be asked."""
+    kafka = settings.kafka
+    if refused := _too_weak(settings):
+        return [refused]
+    broker = admin(kafka)
+    there = _partitions(broker, kafka)
+    configured = _configured(broker, [name for name in everything() if name in there])
+    return [
+        step
+        for name, config in everything().items()
+        for step in _steps(name, config, there.get(name), configured.get(name, {}), kafka)
+    ]
+
+
+def apply(settings: Settings) -> list[Step]:
+    """Creates and configures; running it again changes nothing. Raises Differs for what it refuses to do."""
+    steps = plan(settings)
+    if refused := [step for step in steps if step.action == "refuse"]:
+        raise Differs("\n".join(f"{step.topic}: {step.why}" for step in refused))
+    broker = admin(settings.kafka)
+    _create(broker, [step for step in steps if step.action == "create"], settings.kafka)
+    _configure(broker, [step for step in steps if step.action == "configure"])
+    return steps
+
+
+def check(settings: Settings) -> dict[str, str]:
+    """The ids of all topics. Raises Differs when one is missing or differs: who starts then would lose or tear events."""
+    wrong = [step for step in plan(settings) if step.action in ("create", "refuse")]
+    if wrong:
+        listed = "; ".join(f"{step.topic}: {step.why}" for step in wrong[:5])
+        more = f"; and {len(wrong) - 5} more" if len(wrong) > 5 else ""
+        raise Differs(f"the topics are not as the catalogue says ({listed}{more}); run `soulfra topics apply`")
+    return topic_ids(settings.kafka, list(everything()))
+
+
+def topic_ids(kafka: Kafka, names: list[str]) -> dict[str, str]:
+    """The broker's own id of each topic: a recreated topic has another one."""
+    described = admin(kafka).describe_topics(TopicCollection(names), request_timeout=WITHIN)
+    return {name: str(future.result().topic_id) for name, future in described.items()}
+
+
+def _too_weak(settings: Settings) -> Step | None:
+    kafka = settings.kafka
+    if settings.environment == "laptop" or (kafka.replication >= 3 and kafka.min_insync_replicas >= 2):
+        return None
+    return Step("refuse", "all topics", "outside a laptop SOULFRA_KAFKA__REPLICATION must be 3 and "
+                "SOULFRA_KAFKA__MIN_INSYNC_REPLICAS 2, else one lost disk loses events")  # fmt: skip
+
+
+def _partitions(broker: AdminClient, kafka: Kafka) -> dict[str, int]:
+    try:
+        listed = broker.list_topics(timeout=WITHIN)
+    except KafkaException as away:
+        raise Differs(f"no Kafka broker answers at {kafka.bootstrap} ({away.args[0].str()}); "
+                      "is it running, and does SOULFRA_KAFKA__BOOTSTRAP name it?") from None  # fmt: skip
+    return {name: len(topic.partitions) for name, topic in listed.topics.items()}
+
+
+def _configured(broker: AdminClient, names: list[str]) -> dict[str, dict[str, str]]:
+    resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
+    if not resources:
+        return {}
+    answers = broker.describe_configs(resources, request_timeout=WITHIN)
+    return {of.name: {key: entry.value for key, entry in answer.result().items()} for of, answer in answers.items()}
+
+
+def _steps(name: str, config: dict[str, str], there: int | None, has: dict[str, str], kafka: Kafka) -> list[Step]:
+    wanted = config | {"min.insync.replicas": str(kafka.min_insync_replicas)}
+    if there is None:
+        return [Step("create", name, "is missing", tuple(wanted.items()))]
+    if there != kafka.partitions:
+        why = f"has {there} partitions, not {kafka.partitions}: set SOULFRA_KAFKA__PARTITIONS={there}"
+        return [Step("refuse", name, why)]
+    differing = {key: value for key, value in wanted.items() if has.get(key) != value}
+    told = ", ".join(f"{key} is {has.get(key)}, not {value}" for key, value in differing.items())
+    return [Step("configure", name, told, tuple(differing.items()))] if differing else []
+
+
+def _create(broker: AdminClient, steps: list[Step], kafka: Kafka) -> None:
+    new = [NewTopic(step.topic, kafka.partitions, kafka.replication, config=dict(step.config)) for step in steps]
+    if new:
+        _settle(broker.create_topics(new, request_timeout=WITHIN), already="TOPIC_ALREADY_EXISTS")
+
+
+def _configure(broker: AdminClient, steps: list[Step]) -> None:
+    resources = [
+        ConfigResource(
+            ResourceType.TOPIC,
+            step.topic,
+            incremental_configs=[
+                ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET) for key, value in step.config
+            ],
+        )
+        for step in steps
+    ]
+    if resources:
+        _settle(broker.incremental_alter_configs(resources, request_timeout=WITHIN))
+
+
+def _settle(asked: dict[Any, Any], already: str = "") -> None:
+    for future in as_completed(asked.values()):
+        try:
+            future.result()
+        except KafkaException as refused:
+            if refused.args[0].name() != already:
+                raise Differs(f"the broker refused: {refused.args[0].str()}") from None
