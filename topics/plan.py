@@ -59,7 +59,7 @@ def apply(settings: Settings) -> list[Step]:
 
 
 def check(settings: Settings) -> dict[str, str]:
-    """The ids of all topics. Raises Differs when one is missing or differs: who starts then would lose or tear events."""
+    """The ids of all topics. Raises Differs when one is missing or differs: starting then would tear events apart."""
     wrong = [step for step in plan(settings) if step.action in ("create", "refuse")]
     if wrong:
         listed = "; ".join(f"{step.topic}: {step.why}" for step in wrong[:5])
@@ -70,7 +70,8 @@ def check(settings: Settings) -> dict[str, str]:
 
 def topic_ids(kafka: Kafka, names: list[str]) -> dict[str, str]:
     """The broker's own id of each topic: a recreated topic has another one."""
-    described = admin(kafka).describe_topics(TopicCollection(names), request_timeout=WITHIN)
+    broker = admin(kafka)  # kept in a name: its futures die with it
+    described = broker.describe_topics(TopicCollection(names), request_timeout=WITHIN)
     return {name: str(future.result().topic_id) for name, future in described.items()}
 
 

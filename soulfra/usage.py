@@ -1,0 +1,101 @@
+"""How usage is counted: each event once, in exact decimals, by meter and day."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Literal
+
+import msgspec
+
+from schemas.fields import NANO
+from schemas.usage import UsageRecorded
+
+UNIT = 10**NANO  # a quantity is kept as a whole number of billionths
+KEPT_CONFLICTS = 16  # of one event id; further ones are counted only
+
+Verdict = Literal["counted", "duplicate", "conflict"]
+
+
+class Day(msgspec.Struct, frozen=True):
+    """What one day (UTC) adds up to."""
+
+    nano: int = 0
+    events: int = 0
+
+
+class UsageRow(msgspec.Struct, frozen=True):
+    """One meter of one person."""
+
+    meter: str
+    days: dict[str, Day] = {}
+    last: datetime | None = None
+
+
+class VerdictRow(msgspec.Struct, frozen=True):
+    """What became of one usage event, however often it was sent."""
+
+    id: str
+    source: str
+    digest: str
+    offset: int  # of the record that counted
+    duplicates: int = 0
+    conflicts: int = 0
+    conflicting: tuple[int, ...] = ()  # offsets of the first few
+
+    def of(self, offset: int | None = None) -> Verdict:
+        """The verdict over the record at an offset; without one, over the event."""
+        if offset is None or offset == self.offset:
+            return "counted"
+        return "conflict" if offset in self.conflicting else "duplicate"
+
+
+def verdict_key(source: str, id: str) -> str:
+    """Row of an event, within its person. A hash: `a-b`,`c` and `a`,`b-c` must not meet."""
+    return hashlib.sha256(f"{source}\0{id}".encode()).hexdigest()[:32]
+
+
+def judged(row: VerdictRow | None, event: UsageRecorded, offset: int) -> VerdictRow:
+    """The first record of an id in the log counts; the same again is a duplicate, another payload a conflict."""
+    if row is None:
+        return VerdictRow(event.id, event.source, event.digest(), offset)
+    if row.digest == event.digest():
+        return msgspec.structs.replace(row, duplicates=row.duplicates + 1)
+    kept = (*row.conflicting, offset)[:KEPT_CONFLICTS]
+    return msgspec.structs.replace(row, conflicts=row.conflicts + 1, conflicting=kept)
+
+
+def counted(row: UsageRow | None, event: UsageRecorded) -> UsageRow:
+    """The row with this event's quantity on the day it was used."""
+    row = row or UsageRow(event.meter)
+    at = (event.occurred_at or event.time).astimezone(UTC)
+    day = row.days.get(at.date().isoformat(), Day())
+    grown = Day(day.nano + nano(event.quantity), day.events + 1)
+    days = dict(sorted({**row.days, at.date().isoformat(): grown}.items()))
+    return msgspec.structs.replace(row, days=days, last=max(row.last or at, at))
+
+
+def nano(quantity: str) -> int:
+    """Exact billionths of a decimal text."""
+    return int(Decimal(quantity).scaleb(NANO))
+
+
+def decimal(nano: int) -> str:
+    """The shortest decimal text of so many billionths."""
+    text = format(Decimal(nano).scaleb(-NANO), "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def total(row: UsageRow, since: date | None = None, until: date | None = None) -> Day:
+    """The sum of the days in [since, until)."""
+    days = [day for on, day in row.days.items() if _within(on, since, until)]
+    return Day(sum(day.nano for day in days), sum(day.events for day in days))
+
+
+def days(row: UsageRow, since: date | None = None, until: date | None = None) -> dict[str, Day]:
+    return {on: day for on, day in row.days.items() if _within(on, since, until)}
+
+
+def _within(on: str, since: date | None, until: date | None) -> bool:
+    return (since is None or on >= since.isoformat()) and (until is None or on < until.isoformat())
