@@ -1,0 +1,1 @@
+"""A whole Soulfra on one machine: broker, Redis server, workers and edge, started, watched and stopped together."""

@@ -1,0 +1,111 @@
+"""Apache Kafka, the real one, as a single KRaft node on this machine."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+from base64 import urlsafe_b64encode
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from cli.errors import Failed
+from cli.local.children import Process, listens, must_be_free
+from cli.local.java import jars, java
+
+if TYPE_CHECKING:
+    from confluent_kafka.admin import AdminClient
+
+PACKAGED = Path(__file__).parents[1] / "kafka"
+HEAP = ["-Xmx512m", "-Xms128m"]
+QUICK_START = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]  # for a laptop; a bench says it ran without
+
+
+class Kafka(Process):
+    """A one-node cluster whose log lives in `folder` and survives stop and kill.
+
+    It serves on 127.0.0.1 only; `flags` are those of the Java runtime.
+    """
+
+    grace = 20.0
+
+    def __init__(
+        self,
+        folder: Path,
+        port: int,
+        controller: int,
+        logs: Path | None = None,
+        flags: tuple[str, ...] = (*HEAP, *QUICK_START),
+    ) -> None:
+        self.folder = folder.resolve()
+        self.port = port
+        self.controller = controller
+        self.flags = flags
+        super().__init__("broker", [], logs or self.folder / "logs")
+
+    @property
+    def bootstrap(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def spawn(self) -> None:
+        """Writes the settings, formats an empty folder, and starts the server."""
+        must_be_free(self.name, self.port, self.controller)
+        self._write_settings()
+        self._format()
+        self.argv = [*self._java(*self.flags), "kafka.Kafka", str(self._settings)]
+        super().spawn()
+
+    def ready(self) -> bool:
+        """An open port is not ready: the broker must describe itself and have loaded its coordinators."""
+        return self.running and listens(self.port) and serves(self.bootstrap)
+
+    @property
+    def _settings(self) -> Path:
+        return self.folder / "server.properties"
+
+    def _write_settings(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        template = Template((PACKAGED / "server.properties").read_text())
+        self._settings.write_text(
+            template.substitute(port=self.port, controller=self.controller, logs=self.folder / "log")
+        )
+
+    def _format(self) -> None:
+        """Once: a formatted folder keeps its cluster id and everything in it."""
+        if (self.folder / "log" / "meta.properties").exists():
+            return
+        cluster = urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")
+        tool = ["kafka.tools.StorageTool", "format", "--standalone", "-t", cluster, "-c", str(self._settings)]
+        done = subprocess.run([*self._java(), *tool], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise Failed(f"the folder {self.folder} cannot be made Kafka's:\n{done.stdout}{done.stderr}".rstrip())
+
+    def _java(self, *flags: str) -> list[str]:
+        logging_file = PACKAGED / "log4j2.properties"
+        return [java(), *flags, f"-Dlog4j2.configurationFile={logging_file}", "-cp", f"{jars()}/*"]
+
+
+def serves(bootstrap: str, seconds: float = 2.0) -> bool:
+    """Whether a cluster describes itself and its group coordinators answer."""
+    from confluent_kafka import KafkaException
+    from confluent_kafka.admin import AdminClient
+
+    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0}, logger=logging.getLogger("silent"))
+    try:
+        admin.describe_cluster(request_timeout=seconds).result()
+        return _coordinates(admin, seconds)
+    except KafkaException:
+        return False
+
+
+def _coordinates(admin: AdminClient, seconds: float) -> bool:
+    """Describing a group nobody has makes the broker create and load its offsets topic."""
+    from confluent_kafka import KafkaError, KafkaException
+
+    asked = admin.describe_consumer_groups(["soulfra-ready"], request_timeout=seconds)
+    try:
+        asked["soulfra-ready"].result()
+    except KafkaException as answer:
+        return bool(answer.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND)
+    return True

@@ -1,0 +1,93 @@
+"""The ports of one machine: who needs which, which setting moves it, and whether it is free."""
+
+from __future__ import annotations
+
+import socket
+from typing import NamedTuple
+
+from cli.errors import Failed
+from config import Settings, name_of
+from config.explain import is_set
+
+WORKERS = ("tables", "analysis", "projector")
+
+
+class Port(NamedTuple):
+    """One number on one host, and the setting that says it."""
+
+    part: str
+    host: str
+    number: int
+    key: str
+
+    @property
+    def setting(self) -> str:
+        return name_of(self.key)
+
+
+def ports(settings: Settings) -> list[Port]:
+    """Every port that `soulfra run` will listen on with these settings; 0 means that any will do."""
+    local, telemetry, edge = settings.local, settings.telemetry, settings.edge
+    needed = [Port("api", edge.host, edge.port, "edge.port")]
+    needed.append(Port("health of api", telemetry.host, telemetry.edge_port, "telemetry.edge_port"))
+    for worker in WORKERS:
+        key = f"{worker}_port"
+        needed.append(Port(f"health of {worker}", telemetry.host, getattr(telemetry, key), f"telemetry.{key}"))
+    if not is_set("kafka.bootstrap"):
+        needed.append(Port("broker", "127.0.0.1", local.kafka_port, "local.kafka_port"))
+        needed.append(Port("controller", "127.0.0.1", local.controller_port, "local.controller_port"))
+    if not is_set("redis.url"):
+        needed.append(Port("valkey", "127.0.0.1", local.redis_port, "local.redis_port"))
+    return needed
+
+
+def problems(needed: list[Port]) -> list[str]:
+    """What is wrong with them: the same number twice, or taken by another program."""
+    first: dict[int, Port] = {}
+    found = []
+    for port in needed:
+        if port.number and (other := first.setdefault(port.number, port)) is not port:
+            found.append(f"{other.setting} and {port.setting} both say {port.number}; set one to another port")
+        elif port.number and not is_free(port):
+            found.append(
+                f"port {port.number} ({port.part}) is taken{_by(port.number)}; end that, or set {port.setting}"
+            )
+    return found
+
+
+def must_be_usable(needed: list[Port]) -> None:
+    """Raises Failed that names every port in the way and the setting that moves it."""
+    if found := problems(needed):
+        raise Failed("\n  ".join(found))
+
+
+def is_free(port: Port) -> bool:
+    with socket.socket(socket.AF_INET6 if ":" in port.host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((port.host, port.number))
+        except OSError:
+            return False
+    return True
+
+
+def any_free(host: str) -> int:
+    """A port nobody uses right now."""
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        number: int = probe.getsockname()[1]
+        return number
+
+
+def _by(number: int) -> str:
+    """Who listens there, where the system tells."""
+    import psutil
+
+    try:
+        for connection in psutil.net_connections("tcp"):
+            there = getattr(connection.laddr, "port", None) == number
+            if there and connection.status == psutil.CONN_LISTEN and connection.pid:
+                return f" by {psutil.Process(connection.pid).name()} (process {connection.pid})"
+    except psutil.Error:  # macOS shows other processes' connections to root only
+        return ""
+    return ""
