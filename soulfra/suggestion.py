@@ -8,6 +8,7 @@ from datetime import datetime
 import msgspec
 
 from schemas.chat import AnalysisDone
+from schemas.event import Event
 from schemas.persona import Feature
 from schemas.trust import TrustUpdated
 
@@ -26,7 +27,6 @@ class Suggestion(msgspec.Struct, frozen=True):
     """One chat's suggestion, whole when both sides have spoken."""
 
     at: datetime | None = None
-    agent_id: str = ""
     fit: Fit | None = None
     tier: str = ""
 
@@ -62,3 +62,8 @@ def _with(row: AgentsRow | None, chat_id: str, **known: object) -> AgentsRow:
 
 def because(fit: Fit) -> list[Feature]:
     return [Feature(name=name, value=value, profile=profile) for name, value, profile in fit.because]
+
+
+def cause_of(event: Event, chat_id: str) -> Event:
+    """The cause as both sides would name it, so that the suggestion of a chat has one id whoever spoke last."""
+    return event.model_copy(update={"source": "soulfra", "id": f"{event.key}#{chat_id}"})

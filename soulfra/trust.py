@@ -235,3 +235,9 @@ def _tier(held: Tier, now: Score, age: timedelta, fell: bool) -> Tier:
     while fell and at > reached and now.share < RULES[at - 1].leave * 100:
         at -= 1
     return LADDER[max(at, reached)]
+
+
+def unmoved(row: TrustRow, done: AnalysisDone) -> Move:
+    """The move of an upload whose content had given its evidence before: none, and the reason says so."""
+    share = score(row, done.time).share
+    return Move(done.time, done.id, done.chat_id, share, share, tier(row), (Reason(code="repeated", points=0),))

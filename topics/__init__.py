@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
+from typing import Any, Generic, Literal, TypeVar
+
+import msgspec
 
 from schemas import (
     AgentSuggested,
@@ -21,9 +23,15 @@ from schemas import (
     UsageRecorded,
     UserRegistered,
 )
+from soulfra.account import UserRow
+from soulfra.suggestion import AgentsRow
+from soulfra.trust import TrustRow
+from soulfra.upload import ChatRow
+from soulfra.usage import UsageRow, VerdictRow
 
 FOREVER: timedelta | None = None
 WEEK = timedelta(days=7)
+Row = TypeVar("Row", bound=msgspec.Struct)
 Writer = Literal["callers", "edge", "tables", "analysis"]
 DAY_MS = 86_400_000
 CHANGELOG_SEGMENT = 4 * 1024 * 1024  # bytes; only closed segments are compacted
@@ -72,11 +80,12 @@ TOPICS: tuple[Topic, ...] = (USERS, CHATS, ANALYSES, TRUST, USAGE, AGENTS, CLOCK
 
 
 @dataclass(frozen=True)
-class Table:
+class Table(Generic[Row]):
     """A table: rows folded from topics. Its name carries its version; a changed fold is a new table beside the old."""
 
     domain: str
     version: int
+    row: type[Row]
     folded_from: tuple[Topic, ...]
     why: str
 
@@ -103,14 +112,20 @@ TABLES_APP = "soulfra-tables"
 ANALYSIS_APP = "soulfra-analysis"
 PROJECTOR_GROUP = "soulfra-projector"
 
-USER_ROWS = Table("users", 1, (USERS, CLOCK), "who arrived, and when")
-CHAT_ROWS = Table("chats", 1, (CHATS, ANALYSES, TRUST, AGENTS, CLOCK), "each chat: its state and what came of it")
-TRUST_ROWS = Table("trust", 1, (USERS, ANALYSES, CLOCK), "each person's evidence; score and history follow from it")
-USAGE_ROWS = Table("usage", 1, (USAGE, CLOCK), "each person's totals, by meter and day")
-VERDICT_ROWS = Table("verdicts", 1, (USAGE, CLOCK), "each usage event: counted once, and how often it came again")
-AGENT_ROWS = Table("agents", 1, (ANALYSES, TRUST, CLOCK), "suggested agents of each person")
+USER_ROWS = Table("users", 1, UserRow, (USERS, CLOCK), "who arrived, and when")
+CHAT_ROWS = Table(
+    "chats", 1, ChatRow, (CHATS, ANALYSES, TRUST, AGENTS, CLOCK), "each chat: its state and what came of it"
+)
+TRUST_ROWS = Table(
+    "trust", 1, TrustRow, (USERS, ANALYSES, CLOCK), "each person's evidence; score and history follow from it"
+)
+USAGE_ROWS = Table("usage", 1, UsageRow, (USAGE, CLOCK), "each person's totals, by meter and day")
+VERDICT_ROWS = Table(
+    "verdicts", 1, VerdictRow, (USAGE, CLOCK), "each usage event: counted once, and how often it came again"
+)
+AGENT_ROWS = Table("agents", 1, AgentsRow, (ANALYSES, TRUST, CLOCK), "suggested agents of each person")
 
-TABLES: tuple[Table, ...] = (USER_ROWS, CHAT_ROWS, TRUST_ROWS, USAGE_ROWS, VERDICT_ROWS, AGENT_ROWS)
+TABLES: tuple[Table[Any], ...] = (USER_ROWS, CHAT_ROWS, TRUST_ROWS, USAGE_ROWS, VERDICT_ROWS, AGENT_ROWS)
 DEAD_CONFIG = {"cleanup.policy": "delete", "retention.ms": str(90 * DAY_MS), "segment.ms": str(DAY_MS)}
 
 

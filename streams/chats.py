@@ -1,0 +1,31 @@
+"""Folds that keep the table of chats: each topic of the chain fills its part of the row."""
+
+from collections.abc import Iterator
+
+from schemas import AnalysisDone, ChatUploaded, Event, UsageRecorded
+from soulfra import upload
+from streams.fold import Rows, fold
+from topics import AGENTS, ANALYSES, CHAT_ROWS, CHATS, TRUST
+from topics.rows import row_key
+
+
+@fold(CHATS, ANALYSES, TRUST, AGENTS)
+def keep_chats(event: Event, rows: Rows) -> None:
+    """Whatever is said about a chat becomes part of its row."""
+    if chat_id := getattr(event, "chat_id", None):
+        key = row_key(event.key, chat_id)
+        rows.put(CHAT_ROWS, key, upload.told(rows.get(CHAT_ROWS, key), event, chat_id, str(rows.at)))
+
+
+@fold(CHATS)
+def meter_uploads(event: Event, rows: Rows) -> Iterator[Event]:
+    """Bytes taken in are used bytes."""
+    if isinstance(event, ChatUploaded):
+        yield event.causes(UsageRecorded, meter="bytes.ingested", quantity=str(event.size))
+
+
+@fold(ANALYSES)
+def meter_analyses(event: Event, rows: Rows) -> Iterator[Event]:
+    """An analysis that was done is one used; one that failed is not."""
+    if isinstance(event, AnalysisDone):
+        yield event.causes(UsageRecorded, meter="analyses.done", quantity="1")

@@ -1,0 +1,46 @@
+"""The copy of the tables in Redis: its keys, and the one script that writes it.
+
+All keys of a partition carry it as hash tag, so that a cluster keeps them together. Rows, the changelog's offset and
+the position change in one step, and only if the stored offset is the expected one: a FLUSHALL, a failover to an older
+replica or a second projector are seen at the next step and healed from the log.
+"""
+
+from __future__ import annotations
+
+ONLY = "-"  # field of a person's single row
+
+APPLY = """
+local state = KEYS[1]
+local stored = redis.call('HMGET', state, 'changelog', 'next')
+if stored[1] ~= ARGV[1] then return -1 end
+if stored[2] ~= ARGV[2] then return tonumber(stored[2]) end
+for i = 2, #KEYS do
+  local at = 6 + (i - 2) * 2
+  if ARGV[at + 1] == '' then redis.call('HDEL', KEYS[i], ARGV[at]) else redis.call('HSET', KEYS[i], ARGV[at], ARGV[at + 1]) end
+end
+redis.call('HSET', state, 'next', ARGV[3])
+if ARGV[4] ~= '' then redis.call('HSET', state, 'position', ARGV[4]) end
+if ARGV[5] == '1' then redis.call('HSET', state, 'complete', '1') end
+return tonumber(ARGV[3])
+"""
+BEGIN = """
+if redis.call('HGET', KEYS[1], 'changelog') == ARGV[1] then return tonumber(redis.call('HGET', KEYS[1], 'next')) end
+redis.call('DEL', KEYS[1])
+redis.call('HSET', KEYS[1], 'changelog', ARGV[1], 'next', '0', 'complete', '0')
+return 0
+"""
+
+
+def state_key(table: str, partition: int) -> str:
+    """Hash of `changelog` (id of the topic), `next` (its offset), `position` (JSON), `complete` (0 while rebuilt)."""
+    return f"{{p{partition}}}:{table}:@"
+
+
+def rows_key(table: str, partition: int, key: str) -> str:
+    """Hash of one person's rows in a table, by sub-key."""
+    return f"{{p{partition}}}:{table}:{key}"
+
+
+def progress_key(chat_id: str) -> str:
+    """Stream of an analysis's progress; it expires by itself."""
+    return f"progress:{chat_id}"
