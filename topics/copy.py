@@ -16,7 +16,8 @@ if stored[1] ~= ARGV[1] then return -1 end
 if stored[2] ~= ARGV[2] then return tonumber(stored[2]) end
 for i = 2, #KEYS do
   local at = 6 + (i - 2) * 2
-  if ARGV[at + 1] == '' then redis.call('HDEL', KEYS[i], ARGV[at]) else redis.call('HSET', KEYS[i], ARGV[at], ARGV[at + 1]) end
+  local field, row = ARGV[at], ARGV[at + 1]
+  if row == '' then redis.call('HDEL', KEYS[i], field) else redis.call('HSET', KEYS[i], field, row) end
 end
 redis.call('HSET', state, 'next', ARGV[3])
 if ARGV[4] ~= '' then redis.call('HSET', state, 'position', ARGV[4]) end

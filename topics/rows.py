@@ -1,6 +1,6 @@
 """How rows and positions are written to changelogs and to Redis, for those who fold and those who read.
 
-The key of a row is `<tenant>/<user>`, or `<tenant>/<user>#<sub>` where a person has many rows in a table. `@<partition>`
+The key of a row is `<tenant>/<user>`, or `<tenant>/<user>#<sub>` where a person has many in a table. `@<partition>`
 is reserved for the position record: what of each source topic the rows of that partition contain.
 """
 

@@ -1,0 +1,152 @@
+"""`soulfra worker tables`: folds every topic into the tables, and lets time pass as an event."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime
+
+import faust
+from faust.types import StreamT
+
+import streams.chats
+import streams.persona
+import streams.trust
+import streams.usage
+import streams.users  # noqa: F401  (each registers its folds)
+from config import Settings, metrics
+from config.telemetry import Health, serve
+from schemas import ClockTicked
+from schemas.wire import encode
+from streams import app as faust_app
+from streams.app import Stopped, source
+from streams.ledger import Ledger
+from streams.registry import Registry
+from topics import CLOCK, TABLES, TABLES_APP, TOPICS, Topic
+from topics.plan import check
+
+TICK, TICK_NEAR_MIDNIGHT = 60.0, 1.0  # seconds; ages of tiers fall due at midnight, UTC
+DAY = 86_400
+
+
+async def run(settings: Settings) -> None:
+    """Runs until it is told to stop. Raises Differs or Stopped with a sentence."""
+    ids = check(settings)
+    app = faust_app.make(TABLES_APP, settings)
+    tables = {
+        table.name: app.Table(
+            table.name,
+            partitions=settings.kafka.partitions,
+            key_type=bytes,
+            value_type=bytes,
+            key_serializer="raw",
+            value_serializer="raw",
+        )
+        for table in TABLES
+    }
+    ledger = Ledger(app, tables, ids, settings.kafka.partitions, Registry(settings.registry.url))
+    for topic in TOPICS:
+        follow(app, topic, ledger)
+    health = Health(lambda: stuck(app, ledger, settings.worker.stuck_seconds), lambda: unready(app))
+    server = serve(settings.telemetry.host, settings.telemetry.tables_port, health)
+    try:
+        await faust_app.serve(app, [lambda: watch(app, ledger), lambda: tick(app, ledger)])
+    finally:
+        server.shutdown()
+
+
+def follow(app: faust.App, topic: Topic, ledger: Ledger) -> None:
+    """One stream agent per topic: all folds of an event stand or fall together."""
+
+    async def fold_records(records: StreamT[bytes]) -> None:
+        async for event in records.events():
+            await ledger.take(event.message)
+
+    app.agent(source(app, topic), name=f"fold {topic.name}")(fold_records)
+
+
+async def tick(app: faust.App, ledger: Ledger) -> None:
+    """Says that time passed, on every partition this process owns."""
+    last: dict[int, float] = {}
+    while True:
+        await asyncio.sleep(TICK_NEAR_MIDNIGHT)
+        if unready(app):
+            continue
+        now = time.time()
+        for tp in sorted(app.consumer.assignment()):
+            if tp.topic == CLOCK.name and now - last.get(tp.partition, 0.0) >= _interval(now):
+                last[tp.partition] = now
+                ticked = clock_tick(tp.partition, datetime.fromtimestamp(now, UTC))
+                record = encode(ticked)
+                await app.producer.send_and_wait(
+                    CLOCK.name, record.key, record.value, tp.partition, timestamp=None, headers=record.headers
+                )
+
+
+def clock_tick(partition: int, at: datetime) -> ClockTicked:
+    name = f"p{partition}"
+    return ClockTicked(id=f"{name}@{at:%Y%m%dT%H%M%S}", source="soulfra", time=at, user=name, partition=partition)
+
+
+def _interval(now: float) -> float:
+    return TICK_NEAR_MIDNIGHT if min(now % DAY, DAY - now % DAY) < TICK else TICK
+
+
+async def watch(app: faust.App, ledger: Ledger) -> None:
+    """Publishes lag and recovery each second, and ends the process when our own code keeps failing."""
+    checked = False
+    while True:
+        before = time.monotonic()
+        await asyncio.sleep(1)
+        metrics.LOOP_LAG.set(max(0.0, time.monotonic() - before - 1))
+        if ledger.broken:
+            raise Stopped(ledger.broken)
+        if unready(app):
+            checked = False
+            continue
+        if not checked:
+            ledger.check_ids()
+            checked = True
+        _measure(app, ledger)
+
+
+def _measure(app: faust.App, ledger: Ledger) -> None:
+    assigned = app.consumer.assignment()
+    metrics.ASSIGNED.labels(TABLES_APP).set(len(assigned))
+    for (topic, partition), lag in lags(app, ledger).items():
+        metrics.LAG.labels(TABLES_APP, topic, str(partition)).set(lag)
+    for name, table in ledger.tables.items():
+        metrics.TABLE_READY.labels(name).set(1)
+        metrics.TABLE_ROWS.labels(name).set(len(table))
+
+
+def lags(app: faust.App, ledger: Ledger) -> dict[tuple[str, int], int]:
+    """Records of each source partition that are not yet in the tables."""
+    sources = {topic.name for topic in TOPICS}
+    return {
+        (tp.topic, tp.partition): max(0, (app.consumer.highwater(tp) or 0) - ledger.expected(tp.topic, tp.partition))
+        for tp in app.consumer.assignment()
+        if tp.topic in sources
+    }
+
+
+def unready(app: faust.App) -> str:
+    """Recovering is not ready."""
+    if not app.started or app.consumer is None or not app.consumer.assignment():
+        return "no partitions are assigned yet"
+    if app.rebalancing:
+        return "partitions are being assigned anew"
+    if not app.tables.recovery.completed.is_set() or app.tables.recovery.in_recovery:
+        return "tables are being read back from their changelogs"
+    return ""
+
+
+def stuck(app: faust.App, ledger: Ledger, seconds: float) -> str:
+    """Assigned and not progressing is not live."""
+    if unready(app):
+        return ""
+    for (topic, partition), lag in lags(app, ledger).items():
+        _, since = ledger.done.get((topic, partition), (0, 0.0))  # type: ignore[call-overload]
+        if lag and time.monotonic() - since > seconds:
+            return f"{topic}/{partition} has {lag} records and was last worked on more than {seconds:.0f} s ago"
+    return ""
