@@ -1,0 +1,99 @@
+"""The one record that every format is read into, and what can go wrong while reading."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Literal, NamedTuple, Protocol
+
+import msgspec
+
+Role = Literal["person", "assistant", "system", "tool"]
+Kind = Literal["text", "media", "system", "tool", "reasoning", "deleted"]
+BATCH = 2_000  # messages handed on at a time
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200e\u200f\u202a-\u202e\u2066-\u2069]|[\ud800-\udfff]")
+
+
+class Message(msgspec.Struct, frozen=True, gc=False):
+    """One message. `at` is aware (UTC) where the export has a zone and naive (local) where it has none.
+
+    `offset` is the byte at which its record begins in the file that holds it; `visible` means that a person sees it:
+    on the active branch, not empty, neither system nor tool nor hidden.
+    """
+
+    conversation: str
+    id: str
+    speaker: str
+    role: Role
+    at: datetime | None
+    text: str
+    kind: Kind
+    visible: bool
+    reply_to: str
+    offset: int
+
+
+class Unreadable(Exception):
+    """The file is no chat that can be read; `reason` says what to do, `place` where it was seen."""
+
+    def __init__(self, reason: str, place: str = "") -> None:
+        super().__init__(f"{reason} ({place})" if place else reason)
+        self.reason, self.place = reason, place
+
+
+class Recognition(NamedTuple):
+    """Which format a file has, how sure that is in [0, 1], and why."""
+
+    format: str
+    confidence: float
+    reason: str
+
+
+class Skipped:
+    """What was passed over while reading, counted by reason, with the first place of each."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, int] = {}
+        self.places: dict[str, str] = {}
+
+    def add(self, reason: str, place: str = "") -> None:
+        self.counts[reason] = self.counts.get(reason, 0) + 1
+        self.places.setdefault(reason, place)
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values())
+
+
+Progress = Callable[[int], None]  # bytes read so far
+
+
+class Format(Protocol):
+    """One kind of export. A package adds its own by the entry point group `soulfra.formats`."""
+
+    name: str
+    title: str
+    members: re.Pattern[str]  # names in a zip that hold its messages
+
+    def recognises(self, head: bytes, name: str) -> Recognition | None: ...
+
+    def read(self, file: Path, skipped: Skipped, progress: Progress) -> Iterator[list[Message]]: ...
+
+
+def cleaned(text: str) -> str:
+    """The text without control characters, direction marks and lone surrogates."""
+    return CONTROL.sub("", text).strip()
+
+
+def batches(messages: Iterator[Message]) -> Iterator[list[Message]]:
+    """Messages in lists that end where a conversation ends, or at the bound when one is longer."""
+    batch: list[Message] = []
+    for message in messages:
+        if len(batch) >= BATCH and (batch[-1].conversation != message.conversation or len(batch) >= 4 * BATCH):
+            yield batch
+            batch = []
+        batch.append(message)
+    if batch:
+        yield batch
