@@ -1,4 +1,4 @@
-"""What a chat export says: recognised by content, read tolerantly, in batches of one kind of message for all formats."""
+"""What a chat export says: recognised by content, read tolerantly, into one kind of message for all formats."""
 
 from soulfra.chat.message import Message, Recognition, Skipped, Unreadable
 from soulfra.chat.recognise import formats, recognise_file, recognise_head

@@ -14,7 +14,8 @@ HEAD = 65_536  # bytes that are looked at
 ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 PICTURES = {
     b"\x89PNG": "a PNG picture", b"\xff\xd8\xff": "a JPEG picture", b"GIF8": "a GIF picture", b"%PDF": "a PDF",
-    b"RIFF": "a sound, film or WebP picture", b"\x1f\x8b": "a gzip file", b"7z\xbc\xaf": "a 7z archive", b"Rar!": "a RAR archive",
+    b"RIFF": "a sound, film or WebP picture", b"\x1f\x8b": "a gzip file", b"7z\xbc\xaf": "a 7z archive",
+    b"Rar!": "a RAR archive",
 }  # fmt: skip
 NOT_YET = (
     ("Telegram", (b'"date_unixtime"', b'"from_id"'), any),

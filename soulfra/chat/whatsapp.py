@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -24,7 +25,8 @@ HEADERS = {
 }
 NAME = re.compile(r"^([^:\n]{1,120}?):(?:[ \u200e]|(?=\S))(.*)$", re.S)
 OMITTED = re.compile(
-    r"^\u200e?(<(Media|Medien) (omitted|ausgeschlossen)>|(image|video|audio|sticker|GIF|document|Contact card) omitted"
+    r"^\u200e?(<(Media|Medien) (omitted|ausgeschlossen)>"
+    r"|(image|video|audio|sticker|GIF|document|Contact card) omitted"
     r"|(Bild|Video|Audio|Sticker|Dokument) weggelassen|<attached: .*>|<Anhang: .*>|.* \((file attached|Datei angehängt)\))$",
     re.I,
 )
@@ -117,7 +119,7 @@ def _order(file: Path, phone: str, encoding: str) -> Order:
 
 def _backward(dates: list[tuple[int, int, int]], order: Order) -> int:
     days = [at for date in dates if (at := _at(Header(*date, 0, 0, 0, ""), order))]
-    return sum(later < earlier for earlier, later in zip(days, days[1:], strict=False))
+    return sum(later < earlier for earlier, later in pairwise(days))
 
 
 def _at(header: Header, order: Order) -> datetime | None:

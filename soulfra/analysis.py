@@ -1,0 +1,209 @@
+"""Reads a chat once and says everything about it: counts, insights, style, personalities, quality."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from soulfra import persona
+from soulfra.chat import Message, Skipped, Unreadable, formats, recognise_file
+from soulfra.chat.archive import opened, unpacked
+from soulfra.insights import REDUCERS, SHOWN, Insight, Reader, cues
+from soulfra.insights.exposure import Exposure
+from soulfra.style import Style
+
+VERSION = 1  # of the analyser; results are stored under it
+LIMIT = 100 * 1024 * 1024  # bytes of an upload
+PEOPLE = 10_000  # names counted; further ones are counted together
+FINGERPRINTS = 1_000
+PROBED = 400  # messages of which the language is judged
+OTHERS = "(others)"
+
+
+class Personality(msgspec.Struct, frozen=True):
+    """A suggested personality and the features that decided for it: (name, the person's value, the profile's)."""
+
+    id: str
+    name: str
+    summary: str
+    prompt: str
+    closeness: float
+    because: tuple[tuple[str, float, float], ...]
+
+
+class Passed(msgspec.Struct, frozen=True):
+    """What was passed over while reading."""
+
+    reason: str
+    count: int
+    example: str
+
+
+class Analysis(msgspec.Struct, frozen=True):
+    """The full result. It holds names and quotes, so it is stored privately; only numbers of it go to the log.
+
+    `fingerprints` are digests of each conversation's visible content: the same conversation in two exports has the same.
+    """
+
+    format: str
+    recognised: str
+    conversations: int
+    messages: int
+    visible: int
+    participants: dict[str, int]
+    first: str | None
+    last: str | None
+    timezone_known: bool
+    language: str
+    owner: str
+    skipped: tuple[Passed, ...]
+    insights: tuple[Insight, ...]
+    style: dict[str, float]
+    personas: tuple[Personality, ...]
+    quality: float
+    secrets: int
+    fingerprints: tuple[str, ...]
+    content: str
+
+
+class _Counts:
+    """The plain counts."""
+
+    def __init__(self) -> None:
+        self.messages = self.visible = 0
+        self.people: dict[str, int] = {}
+        self.first: datetime | None = None
+        self.last: datetime | None = None
+        self.digests: dict[str, hashlib._Hash] = {}
+        self.probe: list[str] = []
+
+    def update(self, batch: Sequence[Message]) -> None:
+        self.messages += len(batch)
+        for message in batch:
+            if message.at:
+                self.first = min(self.first or message.at, message.at)
+                self.last = max(self.last or message.at, message.at)
+            digest = self.digests.get(message.conversation)
+            if digest is None:
+                digest = self.digests[message.conversation] = hashlib.sha256()
+            if message.visible:
+                self._see(message, digest)
+
+    def _see(self, message: Message, digest: hashlib._Hash) -> None:
+        self.visible += 1
+        name = message.speaker if message.speaker in self.people or len(self.people) < PEOPLE else OTHERS
+        self.people[name] = self.people.get(name, 0) + 1
+        digest.update(f"{message.speaker}\0{message.text}\0".encode())
+        if len(self.probe) < PROBED:
+            self.probe.append(message.text)
+
+
+def analyse(
+    file: Path,
+    name: str = "",
+    *,
+    workspace: Path,
+    format: str | None = None,
+    limit: int = LIMIT,
+    progress: Callable[[float], None] = lambda share: None,
+) -> Analysis:
+    """Analyses an export; the same bytes give the same result. `workspace` takes what is unpacked.
+
+    Raises Unreadable with a sentence for whoever uploaded it.
+    """
+    known, members = recognise_file(file, name, limit, format)
+    skipped, counts, style = Skipped(), _Counts(), Style()
+    reducers = [reducer() for reducer in REDUCERS]
+    owner = ""
+    for batch in _batches(file, known.format, members, workspace, limit, skipped, progress):
+        counts.update(batch)
+        owner = owner or _owner(batch, counts.people)
+        style.update(batch, owner)
+        for reducer in reducers:
+            reducer.update(batch)
+    if not counts.visible:
+        raise Unreadable("the export holds no message that a person could see; export a chat that is not empty")
+    language = _language(counts.probe)
+    reader = Reader(owner, language == "en", counts.last)
+    insights = [insight for reducer in reducers for insight in reducer.result(reader)]
+    ranked = sorted(insights, key=lambda insight: (-insight.impact * insight.confidence, insight.id))
+    vector = style.vector()
+    digests = sorted({digest.hexdigest() for digest in counts.digests.values()})
+    return Analysis(
+        format=known.format,
+        recognised=known.reason,
+        conversations=len(counts.digests),
+        messages=counts.messages,
+        visible=counts.visible,
+        participants=dict(sorted(counts.people.items(), key=lambda person: (-person[1], person[0]))),
+        first=counts.first.isoformat() if counts.first else None,
+        last=counts.last.isoformat() if counts.last else None,
+        timezone_known=bool(counts.first and counts.first.tzinfo),
+        language=language,
+        owner=owner,
+        skipped=tuple(Passed(reason, n, skipped.places[reason]) for reason, n in sorted(skipped.counts.items())),
+        insights=tuple(ranked[:SHOWN]),
+        style=vector,
+        personas=tuple(_personalities(vector)),
+        quality=_quality(counts, skipped, language),
+        secrets=sum(reducer.total for reducer in reducers if isinstance(reducer, Exposure)),
+        fingerprints=tuple(digests[:FINGERPRINTS]),
+        content=hashlib.sha256("".join(digests).encode()).hexdigest(),
+    )
+
+
+def _batches(
+    file: Path, format: str, members: list[str], workspace: Path, limit: int, skipped: Skipped,
+    progress: Callable[[float], None],
+) -> Iterator[list[Message]]:  # fmt: skip
+    """The messages of the file, or of the members of a zip one after the other."""
+    reading = formats()[format]
+    for n, member in enumerate(members or [""]):
+        part = file
+        if member:
+            with opened(file, limit) as archive:
+                part = unpacked(archive, member, workspace / f"member-{n}", limit)
+        size, whole = part.stat().st_size or 1, len(members) or 1
+        if member and part.stat().st_size == 0:
+            skipped.add("an empty file in the zip", member)
+            continue
+        yield from reading.read(part, skipped, lambda at, n=n, size=size: progress((n + at / size) / whole))  # type: ignore[misc]
+        if member:
+            part.unlink()
+    progress(1.0)
+
+
+def _owner(batch: Sequence[Message], people: dict[str, int]) -> str:
+    """Whoever talks to an assistant; among people a guess: who writes most at the beginning."""
+    if any(message.role == "assistant" for message in batch):
+        return next((message.speaker for message in batch if message.role == "person" and message.visible), "")
+    named = {name: n for name, n in people.items() if name != OTHERS}
+    return max(named, key=lambda name: (named[name], name), default="")
+
+
+def _language(texts: list[str]) -> str:
+    words = " ".join(texts).lower().split()
+    share = sum(word in cues.STOP for word in words) / len(words) if words else 0.0
+    return "en" if share >= cues.ENGLISH else "unknown"
+
+
+def _quality(counts: _Counts, skipped: Skipped, language: str) -> float:
+    """0.6 × the share that could be read, 0.2 for times and two speakers, 0.2 for a known language."""
+    read = counts.messages / (counts.messages + skipped.total)
+    structure = 0.5 * bool(counts.first) + 0.5 * (len(counts.people) > 1)
+    return round(0.6 * read + 0.2 * structure + 0.2 * (language != "unknown"), 4)
+
+
+def _personalities(style: dict[str, float]) -> Iterator[Personality]:
+    for fit in persona.fits(style):
+        known = persona.named(fit.persona)
+        yield Personality(known.id, known.name, known.summary, known.prompt, fit.closeness, fit.because)
+
+
+def encoded(analysis: Analysis) -> bytes:
+    """The result as stored: the same analysis gives the same bytes."""
+    return msgspec.json.encode(analysis)

@@ -1,0 +1,98 @@
+"""How an assistant is used: what has to be asked twice costs time and money."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from soulfra.chat.message import Message
+from soulfra.insights import cues
+from soulfra.insights.insight import Best, Insight, Reader, percent, share_confidence
+
+MIN_PROMPTS = 30
+
+
+class AssistantUse:
+    """Regenerated answers, prompts that correct, conversations of one prompt, and code."""
+
+    def __init__(self) -> None:
+        self.prompts = self.regenerated = self.rework = self.code = self.conversations = self.single = 0
+        self.again, self.corrections, self.coded, self.lone = Best(), Best(), Best(), Best()
+        self._talk: list[Message] = []
+
+    def update(self, batch: Sequence[Message]) -> None:
+        for message in batch:
+            if self._talk and self._talk[0].conversation != message.conversation:
+                self._close()
+            self._talk.append(message)
+
+    def _close(self) -> None:
+        """Counts a whole conversation: what was regenerated shows only in the tree."""
+        talk, self._talk = self._talk, []
+        if not any(message.role == "assistant" for message in talk):
+            return
+        prompts = [message for message in talk if message.role == "person" and message.visible]
+        self.conversations += bool(prompts)
+        self.prompts += len(prompts)
+        if len(prompts) == 1:
+            self.single += 1
+            self.lone.add(-prompts[0].offset, prompts[0])
+        for n, prompt in enumerate(prompts):
+            if n and cues.REWORK.search(cues.plain(prompt.text)):
+                self.rework += 1
+                self.corrections.add(-len(prompt.text), prompt)
+        self._count_answers(talk, {prompt.id: prompt for prompt in prompts})
+
+    def _count_answers(self, talk: list[Message], prompts: dict[str, Message]) -> None:
+        answers: dict[str, int] = {}
+        for message in talk:
+            if message.role == "assistant" and message.kind == "text":
+                answers[message.reply_to] = answers.get(message.reply_to, 0) + 1
+                if message.visible and "```" in message.text:
+                    self.code += 1
+                    self.coded.add(message.text.count("\n"), message)
+        for parent, n in answers.items():
+            if n > 1 and parent in prompts:
+                self.regenerated += 1
+                self.again.add(n, prompts[parent])
+
+    def merge(self, other: AssistantUse) -> None:
+        self._close()
+        for name in ("prompts", "regenerated", "rework", "code", "conversations", "single"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for name in ("again", "corrections", "coded", "lone"):
+            getattr(self, name).merge(getattr(other, name))
+        self._talk = other._talk
+
+    def result(self, reader: Reader) -> list[Insight]:
+        self._close()
+        if self.prompts < MIN_PROMPTS:
+            return []
+        told = [
+            ("regenerated", "Answers asked for again", self.regenerated, self.prompts, self.again, 0.7,
+             "prompts got more than one answer", "two answers to one prompt in the tree of the export",
+             "Say in the first prompt what was missing: the form, the length, an example.", ()),
+            ("single", "Conversations of one prompt", self.single, self.conversations, self.lone, 0.3,
+             "conversations ended after one prompt", "conversations with exactly one visible prompt",
+             "Turn the repeated ones into a template or a small tool.", ()),
+            ("code", "Code in the answers", self.code, self.prompts, self.coded, 0.3,
+             "prompts were answered with code", "visible answers with a fenced block",
+             "Keep what works in a repository; chats are hard to search.", ()),
+        ]  # fmt: skip
+        if reader.english:
+            told.append(
+                ("rework", "Prompts that only correct", self.rework, self.prompts, self.corrections, 0.8,
+                 "prompts correct the answer before", "a follow-up that begins with a correcting phrase",
+                 "Look at the corrections below: what they repeat belongs into the first prompt.", (cues.ASSUMPTION,))
+            )  # fmt: skip
+        return [_share(*one) for one in told if one[2]]
+
+
+def _share(
+    kind: str, title: str, hits: int, n: int, best: Best, impact: float, says: str, method: str, action: str,
+    caveats: tuple[str, ...],
+) -> Insight:  # fmt: skip
+    sure = share_confidence(hits, n) * (cues.ASSUMED if caveats else 1)
+    return Insight(
+        f"assistant-{kind}", f"assistant_{kind}", title, f"{hits} of {n} {says} ({percent(hits / n)}).",
+        round(hits / n, 4), "share", None, n, round(sure, 4), impact, best.evidence(), method, action, caveats,
+    )  # fmt: skip

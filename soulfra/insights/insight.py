@@ -1,0 +1,124 @@
+"""An insight and what it rests on."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from math import sqrt
+from typing import Any, NamedTuple, Protocol, Self
+
+import msgspec
+
+from soulfra.chat.message import Message
+from soulfra.private import masked
+
+QUOTE = 240  # characters
+KEPT = 5  # pieces of evidence per insight
+Z = 1.96  # of a 95 % interval
+
+
+class Evidence(msgspec.Struct, frozen=True):
+    """A message that shows it. `offset` is the byte of its record in the file."""
+
+    message_id: str
+    conversation: str
+    speaker: str
+    at: str
+    quote: str
+    offset: int
+
+
+class Insight(msgspec.Struct, frozen=True):
+    """One finding. `value` is in `unit`, over `n` observations; `confidence` is in [0, 1]."""
+
+    id: str
+    kind: str
+    title: str
+    statement: str
+    value: float
+    unit: str
+    baseline: float | None
+    n: int
+    confidence: float
+    impact: float
+    evidence: tuple[Evidence, ...]
+    method: str
+    action: str
+    caveats: tuple[str, ...] = ()
+
+
+class Reader(NamedTuple):
+    """For whom a report is: the uploader as the file shows them, and whether the words can be understood."""
+
+    owner: str
+    english: bool
+    last: datetime | None
+
+
+class Reducer(Protocol):
+    """Reads messages in their order and says what it found."""
+
+    def update(self, batch: Sequence[Message]) -> None: ...
+
+    def merge(self, other: Self) -> None:
+        """Adds what another one found in the following conversations."""
+
+    def result(self, reader: Reader) -> list[Insight]: ...
+
+
+class Best:
+    """The most telling messages, by score; ties go to the earlier one, so that the same file gives the same ones."""
+
+    def __init__(self, size: int = KEPT) -> None:
+        self.size = size
+        self._heap: list[tuple[float, int, str, Any]] = []
+
+    def add(self, score: float, message: Message) -> None:
+        entry = (score, -message.offset, message.id, message)
+        if len(self._heap) < self.size:
+            heapq.heappush(self._heap, entry)
+        elif entry[:3] > self._heap[0][:3]:
+            heapq.heapreplace(self._heap, entry)
+
+    def merge(self, other: Best) -> None:
+        for score, _, _, message in other._heap:
+            self.add(score, message)
+
+    def evidence(self) -> tuple[Evidence, ...]:
+        return tuple(shown(entry[3]) for entry in sorted(self._heap, key=lambda entry: entry[:3], reverse=True))
+
+
+def shown(message: Message) -> Evidence:
+    at = message.at.isoformat() if message.at else ""
+    return Evidence(message.id, message.conversation, message.speaker, at, quote(message.text), message.offset)
+
+
+def quote(text: str) -> str:
+    """The beginning of a message, private things masked."""
+    hidden = masked(text)
+    return hidden if len(hidden) <= QUOTE else hidden[: QUOTE - 1] + "…"
+
+
+def share_confidence(hits: int, n: int) -> float:
+    """Lower bound of the Wilson 95 % interval, as a part of the share itself (Wilson 1927)."""
+    p = hits / n if n else 0.0
+    if not p:
+        return 0.0
+    bound = (p + Z * Z / (2 * n) - Z * sqrt(p * (1 - p) / n + Z * Z / (4 * n * n))) / (1 + Z * Z / n)
+    return round(max(0.0, bound) / p, 4)
+
+
+def count_confidence(n: int) -> float:
+    """For times and counts: half at 30 observations."""
+    return round(n / (n + 30), 4)
+
+
+def quantile(values: Iterable[float], q: float) -> float:
+    """Nearest rank."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(q * len(ordered)))] if ordered else 0.0
+
+
+def percent(part: float) -> str:
+    return f"{part:.0%}"

@@ -1,0 +1,131 @@
+"""How people deal with each other: who answers whom how fast, and who carries the talk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from soulfra.chat.message import Message
+from soulfra.insights.insight import Best, Insight, Reader, count_confidence, percent, quantile
+
+SESSION = timedelta(hours=8)  # a longer silence ends a session
+PAIR_GAPS, PAIRS = 20_000, 2_000  # bounds: gaps kept per pair, pairs kept
+MIN_GAPS, MIN_MESSAGES = 20, 50
+
+
+class Responses:
+    """How long each person lets each other one wait."""
+
+    def __init__(self) -> None:
+        self.gaps: dict[tuple[str, str], list[float]] = {}
+        self.best: dict[tuple[str, str], Best] = {}
+        self._last: Message | None = None
+
+    def update(self, batch: Sequence[Message]) -> None:
+        for message in batch:
+            if message.role == "person" and message.at and message.kind in ("text", "media"):
+                self._follow(message)
+                self._last = message
+
+    def _follow(self, message: Message) -> None:
+        before = self._last
+        if not before or before.conversation != message.conversation or before.speaker == message.speaker:
+            return
+        if not (before.at and message.at and timedelta() <= message.at - before.at < SESSION):
+            return
+        pair, gap = (message.speaker, before.speaker), (message.at - before.at).total_seconds()
+        if pair in self.gaps or len(self.gaps) < PAIRS:
+            gaps = self.gaps.setdefault(pair, [])
+            if len(gaps) < PAIR_GAPS:
+                gaps.append(gap)
+            if message.visible:
+                self.best.setdefault(pair, Best()).add(gap, message)
+
+    def merge(self, other: Responses) -> None:
+        for pair, gaps in other.gaps.items():
+            self.gaps.setdefault(pair, []).extend(gaps)
+            self.best.setdefault(pair, Best()).merge(other.best.get(pair, Best()))
+        self._last = other._last or self._last
+
+    def result(self, reader: Reader) -> list[Insight]:
+        enough = {pair: gaps for pair, gaps in self.gaps.items() if len(gaps) >= MIN_GAPS}
+        if not enough:
+            return []
+        pair = max(enough, key=lambda pair: (quantile(enough[pair], 0.5), pair))
+        gaps, everyone = enough[pair], [gap for gaps in enough.values() for gap in gaps]
+        middle, usual = quantile(gaps, 0.5), quantile(everyone, 0.5)
+        return [
+            Insight(
+                "response-time", "response_time", "Who waits for whom",
+                f"{pair[0]} answers {pair[1]} after {_long(middle)} in the middle, and one time in ten after more than "
+                f"{_long(quantile(gaps, 0.9))}; the usual here is {_long(usual)}.",
+                round(middle, 1), "seconds", round(usual, 1), len(gaps), count_confidence(len(gaps)), 0.6,
+                self.best[pair].evidence(), "median gap after a change of speaker within one session of 8 hours",
+                "Agree on how fast an answer is needed, or move what is urgent to a call.",
+            )
+        ]  # fmt: skip
+
+
+class Balance:
+    """How evenly the talk is shared."""
+
+    def __init__(self) -> None:
+        self.words: dict[str, int] = {}
+        self.starts: dict[str, int] = {}
+        self.messages = 0
+        self.best = Best()
+        self._last: Message | None = None
+
+    def update(self, batch: Sequence[Message]) -> None:
+        for message in batch:
+            if message.role == "person" and message.visible:
+                self.messages += 1
+                self.words[message.speaker] = self.words.get(message.speaker, 0) + message.text.count(" ") + 1
+                if self._starts(message):
+                    self.starts[message.speaker] = self.starts.get(message.speaker, 0) + 1
+                    self.best.add(-message.offset, message)
+                self._last = message
+
+    def _starts(self, message: Message) -> bool:
+        before = self._last
+        if before is None or before.conversation != message.conversation:
+            return True
+        return bool(before.at and message.at and message.at - before.at >= SESSION)
+
+    def merge(self, other: Balance) -> None:
+        self.messages += other.messages
+        for mine, theirs in ((self.words, other.words), (self.starts, other.starts)):
+            for speaker, n in theirs.items():
+                mine[speaker] = mine.get(speaker, 0) + n
+        self.best.merge(other.best)
+        self._last = other._last or self._last
+
+    def result(self, reader: Reader) -> list[Insight]:
+        if self.messages < MIN_MESSAGES or len(self.words) < 2:
+            return []
+        most = max(self.words, key=lambda speaker: (self.words[speaker], speaker))
+        share, even = self.words[most] / sum(self.words.values()), 1 / len(self.words)
+        starter = max(self.starts, key=lambda speaker: (self.starts[speaker], speaker))
+        begun = self.starts[starter] / sum(self.starts.values())
+        return [
+            Insight(
+                "balance", "balance", "Who carries the talk",
+                f"{most} writes {percent(share)} of all words (even would be {percent(even)}); "
+                f"{starter} opens {percent(begun)} of the sessions.",
+                round(_gini(list(self.words.values())), 4), "gini", 0.0, self.messages, count_confidence(self.messages), 0.5,
+                self.best.evidence(), "Gini coefficient of words per person; a session opens after 8 silent hours",
+                "Ask the quiet ones directly, or let someone else open the next one.",
+            )
+        ]  # fmt: skip
+
+
+def _gini(amounts: list[int]) -> float:
+    ordered, n = sorted(amounts), len(amounts)
+    return sum((2 * rank - n - 1) * amount for rank, amount in enumerate(ordered, 1)) / (n * (sum(ordered) or 1))
+
+
+def _long(seconds: float) -> str:
+    for unit, size in (("hours", 3600), ("minutes", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} seconds"

@@ -1,0 +1,158 @@
+"""What was asked, promised and decided, and what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from soulfra.chat.message import Message
+from soulfra.insights import cues
+from soulfra.insights.insight import Best, Insight, Reader, percent, share_confidence
+
+WAIT, NEXT = (
+    timedelta(hours=24),
+    5,
+)  # a question is open without another speaker's word in that time and that many messages
+WATCHED = 200  # promises whose fulfilment is watched at a time
+LONG = 2_000  # characters after which a message is a text and no remark
+
+
+class OpenLoops:
+    """Questions that nobody took up."""
+
+    def __init__(self) -> None:
+        self.asked = self.open = 0
+        self.best = Best()
+        self._waiting: list[tuple[Message, int]] = []
+        self._conversation = ""
+
+    def update(self, batch: Sequence[Message]) -> None:
+        for message in batch:
+            if message.visible:
+                self._follow(message)
+
+    def _follow(self, message: Message) -> None:
+        if message.conversation != self._conversation:
+            self._close()
+            self._conversation = message.conversation
+        waiting = []
+        for question, seen in self._waiting:
+            if message.speaker == question.speaker:
+                waiting.append((question, seen))
+            elif seen + 1 > NEXT and _apart(question, message) > WAIT:
+                self._leave(question)
+        self._waiting = [(question, seen + 1) for question, seen in waiting]
+        if message.role == "person" and len(message.text) < LONG and cues.QUESTION.search(cues.plain(message.text)):
+            self.asked += 1
+            self._waiting.append((message, 0))
+
+    def _leave(self, question: Message) -> None:
+        self.open += 1
+        self.best.add(len(question.text), question)
+
+    def _close(self) -> None:
+        for question, _ in self._waiting:
+            self._leave(question)
+        self._waiting = []
+
+    def merge(self, other: OpenLoops) -> None:
+        self._close()
+        self.asked, self.open = self.asked + other.asked, self.open + other.open
+        self.best.merge(other.best)
+        self._waiting, self._conversation = other._waiting, other._conversation
+
+    def result(self, reader: Reader) -> list[Insight]:
+        self._close()
+        if self.asked < 10 or not self.open or not reader.english:
+            return []
+        share = self.open / self.asked
+        return [
+            Insight(
+                "open-loops", "open_loops", "Questions left open",
+                f"{self.open} of {self.asked} questions ({percent(share)}) got no word from anyone else.",
+                round(share, 4), "share", None, self.asked, round(cues.ASSUMED * share_confidence(self.open, self.asked), 4), 0.8,
+                self.best.evidence(), "a question with no other speaker's message after it in the same conversation",
+                "Answer or drop the ones below; ask again where it still matters.", (cues.ASSUMPTION,),
+            )
+        ]  # fmt: skip
+
+
+class Commitments:
+    """What people said they would do, and whether they said that it was done."""
+
+    def __init__(self) -> None:
+        self.made = self.kept = 0
+        self.best = Best()
+        self._watched: list[tuple[Message, frozenset[str]]] = []
+
+    def update(self, batch: Sequence[Message]) -> None:
+        for message in batch:
+            if message.visible and message.role == "person" and len(message.text) < LONG:
+                self._follow(message)
+
+    def _follow(self, message: Message) -> None:
+        text = cues.plain(message.text)
+        words = cues.rare(text)
+        if cues.DONE.search(text):
+            kept = [one for one in self._watched if one[0].speaker == message.speaker and len(one[1] & words) >= 2]
+            self.kept += len(kept)
+            self._watched = [one for one in self._watched if one not in kept]
+        if cues.PROMISE.search(text):
+            self.made += 1
+            self._watched = [*self._watched, (message, words)][-WATCHED:]
+
+    def merge(self, other: Commitments) -> None:
+        self.made, self.kept = self.made + other.made, self.kept + other.kept
+        self._watched = [*self._watched, *other._watched][-WATCHED:]
+
+    def result(self, reader: Reader) -> list[Insight]:
+        if self.made < 3 or not reader.english:
+            return []
+        for message, _ in self._watched:
+            self.best.add(-message.offset, message)
+        still = self.made - self.kept
+        return [
+            Insight(
+                "commitments", "commitments", "Promises and what became of them",
+                f"{self.made} promises were made; {still} were never said to be done.",
+                float(still), "promises", None, self.made, round(cues.ASSUMED * share_confidence(still, self.made), 4), 0.9,
+                self.best.evidence(), "a promise is closed by a later «done» of the same person that shares two rare words",
+                "Go through the open ones: do, delegate or say that it will not happen.", (cues.ASSUMPTION,),
+            )
+        ]  # fmt: skip
+
+
+class Decisions:
+    """What was settled."""
+
+    def __init__(self) -> None:
+        self.n = self.messages = 0
+        self.best = Best()
+
+    def update(self, batch: Sequence[Message]) -> None:
+        for message in batch:
+            if message.visible and message.role == "person":
+                self.messages += 1
+                if len(message.text) < LONG and cues.DECISION.search(cues.plain(message.text)):
+                    self.n += 1
+                    self.best.add(-message.offset, message)
+
+    def merge(self, other: Decisions) -> None:
+        self.n, self.messages = self.n + other.n, self.messages + other.messages
+        self.best.merge(other.best)
+
+    def result(self, reader: Reader) -> list[Insight]:
+        if self.n < 2 or not reader.english:
+            return []
+        return [
+            Insight(
+                "decisions", "decisions", "Decisions taken", f"{self.n} decisions were put into words.",
+                float(self.n), "decisions", None, self.n, round(cues.ASSUMED * self.n / (self.n + 2), 4), 0.7,
+                self.best.evidence(), "a person's line with a deciding phrase",
+                "Write them down where the others look; check the oldest still hold.", (cues.ASSUMPTION,),
+            )
+        ]  # fmt: skip
+
+
+def _apart(earlier: Message, later: Message) -> timedelta:
+    return later.at - earlier.at if earlier.at and later.at else WAIT * 2
