@@ -171,10 +171,15 @@ def _batches(
         if member and part.stat().st_size == 0:
             skipped.add("an empty file in the zip", member)
             continue
-        yield from reading.read(part, skipped, lambda at, n=n, size=size: progress((n + at / size) / whole))  # type: ignore[misc]
+        yield from reading.read(part, skipped, _within(progress, n, size, whole))
         if member:
             part.unlink()
     progress(1.0)
+
+
+def _within(progress: Callable[[float], None], n: int, size: int, whole: int) -> Callable[[int], None]:
+    """Bytes of the n-th of so many files, as a share of all."""
+    return lambda at: progress((n + at / size) / whole)
 
 
 def _owner(batch: Sequence[Message], people: dict[str, int]) -> str:

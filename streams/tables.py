@@ -136,7 +136,8 @@ def unready(app: faust.App) -> str:
         return "no partitions are assigned yet"
     if app.rebalancing:
         return "partitions are being assigned anew"
-    if not app.tables.recovery.completed.is_set() or app.tables.recovery.in_recovery:
+    recovery = app.tables.recovery  # type: ignore[attr-defined]
+    if not recovery.completed.is_set() or recovery.in_recovery:
         return "tables are being read back from their changelogs"
     return ""
 

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from soulfra.chat.array import elements
-from soulfra.chat.message import Message, Progress, Recognition, Role, Skipped, batches, cleaned
+from soulfra.chat.message import Kind, Message, Progress, Recognition, Role, Skipped, batches, cleaned
 
 SPEAKERS: dict[str, tuple[str, Role]] = {"human": ("You", "person"), "assistant": ("Claude", "assistant")}
 
@@ -61,7 +61,7 @@ def _messages(conversation: Conversation, at: int, n: int, skipped: Skipped) -> 
         speaker, role = SPEAKERS.get(said.sender or "", ("system", "system"))
         text = cleaned(_text(said))
         seen = bool(text) and role != "system" and (active is None or said.uuid in active)
-        kind = "text" if text else "deleted"
+        kind: Kind = "system" if role == "system" else "text" if text else "deleted"
         parent = said.parent_message_uuid or ""
         yield Message(
             name,
@@ -70,7 +70,7 @@ def _messages(conversation: Conversation, at: int, n: int, skipped: Skipped) -> 
             role,
             _at(said),
             text,
-            kind if role != "system" else "system",
+            kind,
             seen,
             parent,
             at,

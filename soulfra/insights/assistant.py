@@ -67,7 +67,7 @@ class AssistantUse:
         self._close()
         if self.prompts < MIN_PROMPTS:
             return []
-        told = [
+        told: list[tuple[str, str, int, int, Best, float, str, str, str, tuple[str, ...]]] = [
             ("regenerated", "Answers asked for again", self.regenerated, self.prompts, self.again, 0.7,
              "prompts got more than one answer", "two answers to one prompt in the tree of the export",
              "Say in the first prompt what was missing: the form, the length, an example.", ()),

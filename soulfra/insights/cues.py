@@ -17,7 +17,7 @@ PROMISE = re.compile(
 )
 DECISION = re.compile(
     r"\b(let's go with|we('ve| have)? (decided|agreed)|i('ve| have)? decided|decision:|we're going with|i'm going with"
-    r"|agreed[,:.! ]|final answer|settled on)\b?",
+    r"|agreed[,:.! ]|final answer|settled on)",
     re.I,
 )
 DONE = re.compile(r"\b(done|sent|finished|fixed|shipped|completed|sorted|paid|booked|uploaded|merged)\b", re.I)
@@ -28,9 +28,95 @@ REWORK = re.compile(
 )
 WORD = re.compile(r"[a-z][a-z'-]{3,}")
 COMMON = frozenset(
-    ["that", "this", "with", "have", "from", "they", "what", "when", "will", "would", "could", "should", "about", "there", "their", "your", "just", "been", "were", "then", "than", "them", "some", "into", "also", "only", "like", "make", "know", "need", "want", "more", "very", "back", "here", "over", "still", "after", "before", "because", "which", "please", "thanks", "today", "tomorrow", "week", "monday", "tuesday", "wednesday", "thursday", "friday", "going", "gonna", "let's", "i'll", "we'll"]
+    [
+        "that",
+        "this",
+        "with",
+        "have",
+        "from",
+        "they",
+        "what",
+        "when",
+        "will",
+        "would",
+        "could",
+        "should",
+        "about",
+        "there",
+        "their",
+        "your",
+        "just",
+        "been",
+        "were",
+        "then",
+        "than",
+        "them",
+        "some",
+        "into",
+        "also",
+        "only",
+        "like",
+        "make",
+        "know",
+        "need",
+        "want",
+        "more",
+        "very",
+        "back",
+        "here",
+        "over",
+        "still",
+        "after",
+        "before",
+        "because",
+        "which",
+        "please",
+        "thanks",
+        "today",
+        "tomorrow",
+        "week",
+        "monday",
+        "tuesday",
+        "wednesday",
+        "thursday",
+        "friday",
+        "going",
+        "gonna",
+        "let's",
+        "i'll",
+        "we'll",
+    ]
 )
-STOP = frozenset(["the", "and", "to", "of", "a", "in", "is", "it", "you", "that", "for", "on", "with", "i", "my", "be", "this", "have", "are", "not", "we", "but", "can", "do", "as", "at"])
+STOP = frozenset(
+    [
+        "the",
+        "and",
+        "to",
+        "of",
+        "a",
+        "in",
+        "is",
+        "it",
+        "you",
+        "that",
+        "for",
+        "on",
+        "with",
+        "i",
+        "my",
+        "be",
+        "this",
+        "have",
+        "are",
+        "not",
+        "we",
+        "but",
+        "can",
+        "do",
+        "as",
+        "at",
+    ]
+)
 ENGLISH = 0.12  # share of stop words above which a text counts as English (its usual share is 0.25 to 0.4)
 
 
