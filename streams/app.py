@@ -62,7 +62,7 @@ async def serve(app: faust.App, beside: list[Callable[[], Awaitable[None]]]) -> 
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, asked.set)
     await app.start()
-    tasks = [asyncio.ensure_future(run()) for run in (*beside, asked.wait, lambda: _crashed(app))]
+    tasks = [asyncio.ensure_future(run()) for run in (*beside, asked.wait, lambda: _crashed(app))]  # type: ignore[no-untyped-call]
     ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in tasks:
         task.cancel()
@@ -85,7 +85,7 @@ def _credentials(kafka: Kafka) -> Any:
         return None
     context = ssl.create_default_context(cafile=str(kafka.ca_file) if kafka.ca_file else None)
     if kafka.security_protocol == "SSL":
-        return SSLCredentials(context)  # type: ignore[no-untyped-call]
+        return SSLCredentials(context)
     return SASLCredentials(
         username=kafka.sasl_username,
         password=kafka.sasl_password.get_secret_value(),

@@ -99,7 +99,7 @@ class Ledger:
 
     async def _work(self, place: Position, message: Any) -> None:
         metrics.EVENTS.labels(PIPELINE, place.topic).inc()
-        headers = _headers(message.headers)
+        headers = headers_of(message.headers)
         TRACE.set(next((value.decode() for name, value in headers if name == "traceparent"), ""))
         at: datetime | None = None
         rows = Rows(place, self.tables, self.partitions)
@@ -197,7 +197,7 @@ def _judge(event: Event, topic: Topic, message: Any) -> None:
         raise Refused(wrong)
 
 
-def _headers(given: Any) -> Headers:
+def headers_of(given: Any) -> Headers:
     pairs = given.items() if isinstance(given, Mapping) else given or ()
     return [(str(name), value or b"") for name, value in pairs]
 

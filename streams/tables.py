@@ -39,8 +39,6 @@ async def run(settings: Settings) -> None:
             partitions=settings.kafka.partitions,
             key_type=bytes,
             value_type=bytes,
-            key_serializer="raw",
-            value_serializer="raw",
         )
         for table in TABLES
     }

@@ -1,0 +1,284 @@
+"""`soulfra worker analysis`: a job. Takes each uploaded chat from the object storage, analyses it in a process of its
+own, stores the full result beside it and says the numbers. At least once: a result that is there is said again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import multiprocessing
+import os
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any
+
+import faust
+import msgspec
+import redis
+from faust.types import StreamT
+
+from config import Settings, metrics
+from config.keys import keyed
+from config.objects import META, UPLOAD, Missing, Objects, failure_of, folder_of, result_of
+from config.telemetry import LABELS, TRACE, Health, serve
+from schemas import AnalysisDone, AnalysisFailed, ChatDeleted, ChatUploaded, Event, Malformed
+from schemas.chat import Failure, InsightNumber
+from schemas.wire import decode, encode
+from soulfra.analysis import VERSION, Analysis, analyse, encoded
+from soulfra.chat import Unreadable
+from streams import app as faust_app
+from streams.app import source
+from streams.ledger import headers_of
+from topics import ANALYSES, ANALYSIS_APP, CHATS
+from topics.copy import progress_key
+from topics.place import partition_of
+from topics.plan import check
+
+log = logging.getLogger("soulfra.analysis")
+
+PIPELINE = "analysis"
+OPEN = 64  # events worked on at a time; they finish in any order, offsets commit up to the first unfinished one
+ATTEMPTS = 3  # at a file whose process dies
+SHOWN_EVERY = 0.25  # seconds between two marks of progress
+KEPT_PROGRESS = 3600  # seconds until the stream of progress expires
+
+
+class Failed(Exception):
+    """The chat cannot be analysed: why, and the sentence for its owner."""
+
+    def __init__(self, reason: Failure, sentence: str, place: str = "") -> None:
+        super().__init__(sentence)
+        self.reason, self.sentence, self.place = reason, sentence, place
+
+
+class Job:
+    """Works on the chats of the partitions this process owns."""
+
+    def __init__(self, app: faust.App, settings: Settings) -> None:
+        self.app, self.settings = app, settings
+        self.objects = Objects(settings)
+        self.last = time.monotonic()
+        self.running = 0
+        self._processes = settings.worker.analysis_processes or os.cpu_count() or 1
+        self._pool = self._fresh()
+
+    def _fresh(self) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(self._processes, multiprocessing.get_context("spawn"), max_tasks_per_child=64)
+
+    def stop(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def take(self, message: Any) -> None:
+        """One record. What is malformed or lies in a wrong partition is the tables worker's to deal with."""
+        headers = headers_of(message.headers)
+        TRACE.set(next((value.decode() for name, value in headers if name == "traceparent"), ""))
+        try:
+            event = decode(message.key, message.value, headers)
+        except Malformed:
+            return
+        if partition_of(event.key, self.settings.kafka.partitions) != message.partition:
+            return
+        metrics.EVENTS.labels(PIPELINE, message.topic).inc()
+        self.running += 1
+        try:
+            await self._work(event)
+        finally:
+            self.running -= 1
+            self.last = time.monotonic()
+            metrics.PROGRESS.labels(message.topic, str(message.partition)).set(time.time())
+
+    async def _work(self, event: Event) -> None:
+        if isinstance(event, ChatDeleted):
+            await self.objects.remove_all(folder_of(event.key, event.chat_id))
+        elif isinstance(event, ChatUploaded):
+            LABELS.set((("chat", event.chat_id),))
+            said = await self._answer(event)
+            if not await self.objects.exists(f"{folder_of(event.key, event.chat_id)}/{META}"):
+                await self.objects.remove_all(folder_of(event.key, event.chat_id))  # deleted in the meantime
+            await self._say(said)
+
+    async def _answer(self, event: ChatUploaded) -> Event:
+        started, folder = time.perf_counter(), folder_of(event.key, event.chat_id)
+        said: Event
+        try:
+            result = await self._result(event, folder)
+            outcome, said = "done", self._done(event, result, folder)
+        except Failed as failed:
+            outcome, said = "failed", await self._failed(event, failed, folder)
+        metrics.ANALYSIS.labels(outcome).observe(time.perf_counter() - started)
+        await self._show(event.chat_id, 1.0, outcome)
+        return said
+
+    async def _result(self, event: ChatUploaded, folder: str) -> Analysis:
+        """The stored result, or a new one. Raises Failed."""
+        with contextlib.suppress(Missing):
+            return msgspec.json.decode(await self.objects.read(result_of(folder, VERSION)), type=Analysis)
+        with contextlib.suppress(Missing):
+            told = msgspec.json.decode(await self.objects.read(failure_of(folder, VERSION)), type=dict[str, str])
+            raise Failed(Failure(told["reason"]), told["sentence"], told["place"])
+        await self._show(event.chat_id, 0.0, "analysing")
+        with tempfile.TemporaryDirectory(prefix="soulfra-") as workspace:
+            try:
+                file = await self.objects.fetch(event.pointer, Path(workspace) / UPLOAD)
+            except Missing:
+                raise Failed(Failure.MISSING, "the uploaded file is gone; upload it again") from None
+            result = await self._analysed(event, file)
+        await self.objects.write(result_of(folder, VERSION), encoded(result))
+        return result
+
+    async def _analysed(self, event: ChatUploaded, file: Path) -> Analysis:
+        """In a process of its own, again when that dies. Raises Failed."""
+        work = (
+            str(file),
+            event.format,
+            self.settings.edge.upload_limit,
+            event.chat_id,
+            self.settings.redis.url.get_secret_value(),
+        )
+        for _ in range(ATTEMPTS):
+            pool = self._pool
+            try:
+                future = asyncio.get_running_loop().run_in_executor(pool, analyse_in_process, *work)
+                metrics.ANALYSING.set(self.running)
+                return await asyncio.wait_for(future, self.settings.worker.analysis_seconds)
+            except Unreadable as unreadable:
+                raise Failed(Failure.UNREADABLE, unreadable.reason, unreadable.place) from None
+            except TimeoutError:
+                self._renew(pool)
+                limit = f"{self.settings.worker.analysis_seconds:.0f} seconds"
+                raise Failed(
+                    Failure.TOO_SLOW, f"the analysis took more than {limit}; upload a part of the chat"
+                ) from None
+            except BrokenProcessPool:
+                log.warning("an analysing process died; trying again")
+                self._renew(pool)
+            except Exception:
+                log.exception("the analysis failed in our own code")
+                break
+        raise Failed(Failure.BROKEN, "the analysis broke on this file; it is our mistake, and it was noted")
+
+    def _renew(self, pool: ProcessPoolExecutor) -> None:
+        """A new pool in the place of a broken or stuck one, once."""
+        if self._pool is pool:
+            for process in list((pool._processes or {}).values()):
+                process.kill()
+            pool.shutdown(wait=False, cancel_futures=True)
+            self._pool = self._fresh()
+
+    def _done(self, event: ChatUploaded, result: Analysis, folder: str) -> AnalysisDone:
+        """The numbers of a result; names, quotes and titles stay behind."""
+        return event.causes(
+            AnalysisDone,
+            chat_id=event.chat_id,
+            format=result.format,
+            conversations=result.conversations,
+            messages=result.messages,
+            visible=result.visible,
+            participants=len(result.participants),
+            insights=[
+                InsightNumber(kind=one.kind, value=one.value, unit=one.unit, n=one.n, confidence=one.confidence)
+                for one in result.insights
+            ],
+            style=dict(sorted(result.style.items())),
+            quality=result.quality,
+            secrets=result.secrets,
+            fingerprints=[keyed(self.settings, digest.encode()) for digest in result.fingerprints],
+            content=keyed(self.settings, result.content.encode()),
+            pointer=result_of(folder, VERSION),
+            analyser=VERSION,
+        )
+
+    async def _failed(self, event: ChatUploaded, failed: Failed, folder: str) -> AnalysisFailed:
+        """The sentence stays with the chat, for its owner; the file goes."""
+        told = {"reason": failed.reason.value, "sentence": failed.sentence, "place": failed.place}
+        await self.objects.write(failure_of(folder, VERSION), msgspec.json.encode(told))
+        await self.objects.remove(event.pointer)
+        place = failed.place if failed.place.startswith(("line ", "byte ")) else ""
+        pointer = failure_of(folder, VERSION)
+        return event.causes(
+            AnalysisFailed, chat_id=event.chat_id, reason=failed.reason, place=place, pointer=pointer, analyser=VERSION
+        )
+
+    async def _say(self, event: Event) -> None:
+        record = encode(event, TRACE.get())
+        partition = partition_of(event.key, self.settings.kafka.partitions)
+        while True:
+            try:
+                await self.app.producer.send_and_wait(
+                    ANALYSES.name, record.key, record.value, partition, timestamp=None, headers=record.headers
+                )
+                return
+            except Exception as away:
+                log.warning("the broker did not take a result (%s); trying again", type(away).__name__)
+                await asyncio.sleep(0.5)
+
+    async def _show(self, chat_id: str, share: float, stage: str) -> None:
+        await asyncio.to_thread(show, self.settings.redis.url.get_secret_value(), chat_id, share, stage)
+
+
+async def run(settings: Settings) -> None:
+    """Runs until it is told to stop. Raises Differs or Stopped with a sentence."""
+    check(settings)
+    app = faust_app.make(ANALYSIS_APP, settings)
+    job = Job(app, settings)
+
+    async def analyse_chats(records: StreamT[bytes]) -> None:
+        async for event in records.events():
+            await job.take(event.message)
+
+    app.agent(source(app, CHATS), name="analyse chats", concurrency=OPEN)(analyse_chats)
+    health = Health(lambda: stuck(job, settings), lambda: unready(app))
+    server = serve(settings.telemetry.host, settings.telemetry.analysis_port, health)
+    try:
+        await faust_app.serve(app, [lambda: watch(app)])
+    finally:
+        server.shutdown()
+        job.stop()
+
+
+async def watch(app: faust.App) -> None:
+    while True:
+        await asyncio.sleep(1)
+        metrics.ASSIGNED.labels(ANALYSIS_APP).set(len(app.consumer.assignment()))
+
+
+def unready(app: faust.App) -> str:
+    if not app.started or app.consumer is None or not app.consumer.assignment():
+        return "no partitions are assigned yet"
+    return "partitions are being assigned anew" if app.rebalancing else ""
+
+
+def stuck(job: Job, settings: Settings) -> str:
+    """Open events and none finished for longer than one analysis may take."""
+    bound = settings.worker.analysis_seconds + settings.worker.stuck_seconds
+    return (
+        f"{job.running} analyses are open and none ended for {bound:.0f} s"
+        if job.running and time.monotonic() - job.last > bound
+        else ""
+    )
+
+
+def analyse_in_process(file: str, format: str, limit: int, chat_id: str, url: str) -> Analysis:
+    """Runs in an analysing process; shows its progress as it goes."""
+    told = 0.0
+
+    def progress(share: float) -> None:
+        nonlocal told
+        if time.monotonic() - told >= SHOWN_EVERY:
+            told = time.monotonic()
+            show(url, chat_id, share, "analysing")
+
+    with tempfile.TemporaryDirectory(prefix="soulfra-") as workspace:
+        return analyse(Path(file), workspace=Path(workspace), format=format or None, limit=limit, progress=progress)
+
+
+def show(url: str, chat_id: str, share: float, stage: str) -> None:
+    """Progress is ephemeral: when Redis is away, nobody is told."""
+    with contextlib.suppress(redis.RedisError), redis.Redis.from_url(url, socket_timeout=0.5) as connection:
+        steps = connection.pipeline(transaction=False)
+        steps.xadd(progress_key(chat_id), {"stage": stage, "share": f"{share:.3f}"}, maxlen=200)
+        steps.expire(progress_key(chat_id), KEPT_PROGRESS)
+        steps.execute()
