@@ -24,7 +24,7 @@ from config import Settings
 
 ALGORITHM = "EdDSA"
 EVERYTHING = ("chats", "events:write", "users:write")
-PERSON = ("chats", "events:write")
+PERSON = ("chats",)
 RENEW_BEFORE = timedelta(days=7)
 
 
