@@ -45,7 +45,12 @@ class Log:
         record, partition = encode(event, trace), partition_of(event.key, self._partitions)
         try:
             self._producer.produce(
-                topic_of(event).name, record.value, record.key, partition, headers=record.headers, on_delivery=delivered
+                topic_of(event).name,
+                record.value,
+                record.key,
+                partition,
+                headers=[(name, value) for name, value in record.headers],
+                on_delivery=delivered,
             )
         except (BufferError, KafkaException):
             raise later(AWAY) from None

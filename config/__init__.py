@@ -228,7 +228,7 @@ def name_of(key: str) -> str:
 
 def _mistake(place: tuple[int | str, ...], said: str, value: object) -> str:
     key = _key(place)
-    shown = "" if isinstance(value, dict) or _is_secret(key) else f", not {value!r}"
+    shown = "" if isinstance(value, dict) or _is_secret(key.lower()) else f", not {value!r}"
     return f"  {name_of(key)}: {said[:1].lower()}{said[1:]}{shown}"
 
 
@@ -237,4 +237,4 @@ def _key(place: tuple[int | str, ...]) -> str:
 
 
 def _is_secret(key: str) -> bool:
-    return any(word in key for word in ("password", "secret", "keys.", "redis.url"))
+    return any(word in key for word in ("password", "secret", "keys.", "redis.url", "sasl_p"))
