@@ -27,7 +27,7 @@ class Log:
     """One idempotent producer; deliveries are reported from a thread."""
 
     def __init__(self, settings: Settings) -> None:
-        self._partitions = settings.kafka.partitions
+        self.settings, self._partitions = settings, settings.kafka.partitions
         self._producer = Producer(producer(settings.kafka, "edge"))
         self._stop = Flag()
         self._seen = (0.0, "")

@@ -1,0 +1,347 @@
+"""Chats: uploading (streamed, in constant memory), looking, following, reporting, deleting."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import time
+import uuid
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
+from redis.exceptions import RedisError
+from starlette.requests import ClientDisconnect
+
+from api.auth import Caller, Principal
+from api.copy import POLL, Asked, Copy, Snapshot, TheCopy, freshness, row_of, seconds
+from api.log import TheLog
+from api.multipart import file_of
+from api.problem import Problem, unknown
+from config import Settings, metrics
+from config.keys import keyed
+from config.objects import META, UPLOAD, Missing, Objects, folder_of
+from schemas import ChatDeleted, ChatUploaded
+from soulfra import report
+from soulfra.analysis import Analysis
+from soulfra.chat import Unreadable, formats, recognise_head
+from soulfra.chat.recognise import HEAD
+from soulfra.upload import ChatRow, Stage
+from topics import CHAT_ROWS
+from topics.copy import progress_key
+
+router = APIRouter(prefix="/v1/chats", tags=["chats"])
+NAMES = uuid.UUID("5017f7a0-0000-5000-8000-50017f7a0001")  # namespace of ids derived from an Idempotency-Key
+LONGEST_NAME = 255
+
+
+def objects(request: Request) -> Objects:
+    found: Objects = request.app.state.objects
+    return found
+
+
+TheObjects = Annotated[Objects, Depends(objects)]
+UPLOAD_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+            "multipart/form-data": {
+                "schema": {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}}
+            },
+        },
+    }
+}
+
+
+@router.post("", status_code=202, openapi_extra=UPLOAD_BODY)
+async def upload(
+    request: Request,
+    caller: Caller,
+    log: TheLog,
+    objects: TheObjects,
+    format: str = Query("", description="the format, if it should not be recognised"),
+    idempotency_key: Annotated[str | None, Header()] = None,
+) -> Response:
+    """Take a chat export: the file as the body with its name in Content-Disposition, or as a form's file."""
+    settings: Settings = request.app.state.settings
+    if format and format not in formats():
+        raise Problem(422, f"there is no format {format!r}; there are {', '.join(formats())}")
+    name, chunks = await _file(request)
+    chat_id = _id(caller, idempotency_key)
+    folder, taken = folder_of(caller.key, chat_id), _Taken(chunks, settings.edge.upload_limit)
+    try:
+        await taken.look(name, bool(format))
+        await objects.put(f"{folder}/{UPLOAD}", taken.stream())
+        meta = {"name": name, "sha256": taken.digest.hexdigest(), "size": taken.size}
+        await objects.write(f"{folder}/{META}", json.dumps(meta).encode())
+        event = ChatUploaded(
+            id=chat_id,
+            source="soulfra/edge",
+            time=datetime.now(UTC),
+            tenant=caller.tenant,
+            user=caller.subject,
+            chat_id=chat_id,
+            pointer=f"{folder}/{UPLOAD}",
+            fingerprint=keyed(settings, taken.digest.digest()),
+            size=taken.size,
+            format=format,
+        )
+        position = await log.publish(event, request.headers.get("traceparent", ""))
+    except ClientDisconnect:
+        return Response(status_code=499)
+    except Problem:
+        if taken.size:
+            await objects.remove_all(folder)
+        raise
+    metrics.UPLOADED.inc(taken.size)
+    links = {name: f"/v1/chats/{chat_id}{path}" for name, path in LINKS.items()}
+    body = {"chat_id": chat_id, "position": str(position), "links": links}
+    return JSONResponse(body, 202, {"Soulfra-Position": str(position), "Location": links["self"]})
+
+
+LINKS = {
+    "self": "", "done": "?until=agent&wait=30s", "progress": "/progress",
+    "report": "/report.html", "data": "/report.json",
+}  # fmt: skip
+
+
+@router.get("")
+async def chats(caller: Caller, copy: TheCopy, asked: Asked, response: Response) -> dict[str, object]:
+    """The caller's chats, the newest first."""
+    found = await copy.snapshot(CHAT_ROWS, caller.key, asked, response)
+    rows = [row for sub in found.rows if (row := row_of(CHAT_ROWS, found, sub)) and row.uploaded]
+    rows.sort(key=lambda row: row.uploaded.at if row.uploaded else datetime.min.replace(tzinfo=UTC), reverse=True)
+    return {"chats": [_brief(row) for row in rows]}
+
+
+@router.get("/{id}")
+async def chat(
+    id: str,
+    caller: Caller,
+    copy: TheCopy,
+    objects: TheObjects,
+    asked: Asked,
+    response: Response,
+    until: Annotated[Stage | None, Query(description="wait until the chain got there")] = None,
+    wait: str = "0ms",
+) -> dict[str, object]:
+    """A chat's state; when it is done, what was found and what followed from it."""
+    row, found = await _followed(copy, caller, id, asked, until, seconds(wait))
+    response.headers.update(freshness(found))
+    told = _brief(row) | {"positions": row.positions}
+    if until:
+        told["reached"] = row.reached(until)
+    if row.status == "received" and await _analysing(copy, id):
+        told["status"] = "analysing"
+    if row.analysis:
+        told |= {"insights": msgspec.to_builtins((await _result(objects, row)).insights)}
+        told |= {"trust": row.trust and row.trust.said, "agents": [row.agent.said] if row.agent else []}
+    if row.failure:
+        told["failure"] = await _failure(objects, row)
+    return told
+
+
+@router.get("/{id}/progress")
+async def progress(
+    id: str, request: Request, caller: Caller, copy: TheCopy, last_event_id: Annotated[str, Header()] = "0"
+) -> Response:
+    """Progress as server-sent events. The stream ends by itself; reconnect with Last-Event-ID."""
+    until = time.monotonic() + request.app.state.settings.edge.sse_seconds
+    found = await copy.snapshot(CHAT_ROWS, caller.key, await _now())
+    if (row := row_of(CHAT_ROWS, found, id)) is None or row.deleted:
+        raise unknown("chat")
+    return StreamingResponse(
+        _steps(copy, id, last_event_id, until), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
+    )
+
+
+@router.get("/{id}/report.json")
+async def report_json(id: str, caller: Caller, copy: TheCopy, objects: TheObjects, asked: Asked) -> Response:
+    """The full result."""
+    row = await _done(copy, caller, id, asked)
+    return JSONResponse(
+        msgspec.to_builtins(await _result(objects, row)) | {"chat_id": id, "trust": row.trust and row.trust.said}
+    )
+
+
+@router.get("/{id}/report.html")
+async def report_html(id: str, caller: Caller, copy: TheCopy, objects: TheObjects, asked: Asked) -> Response:
+    """The report as a page that reads well on a phone."""
+    row = await _done(copy, caller, id, asked)
+    page = report.html(await _result(objects, row), row.trust.said if row.trust else None)
+    return HTMLResponse(page, headers={"Content-Security-Policy": report.POLICY, "Cache-Control": "private, no-store"})
+
+
+@router.delete("/{id}", status_code=204)
+async def delete(id: str, caller: Caller, copy: TheCopy, log: TheLog, objects: TheObjects) -> Response:
+    """Delete a chat: its file, its result and its rows. Evidence already given stays."""
+    found = await copy.snapshot(CHAT_ROWS, caller.key, await _now())
+    row = row_of(CHAT_ROWS, found, id)
+    if row is None or row.deleted:
+        raise unknown("chat")
+    event = ChatDeleted(
+        id=f"{id}.deleted",
+        source="soulfra/edge",
+        time=datetime.now(UTC),
+        tenant=caller.tenant,
+        user=caller.subject,
+        chat_id=id,
+    )
+    position = await log.publish(event)
+    await objects.remove_all(folder_of(caller.key, id))
+    return Response(status_code=204, headers={"Soulfra-Position": str(position)})
+
+
+class _Taken:
+    """An upload on its way through: looked at, hashed, counted, cut off at the limit."""
+
+    def __init__(self, chunks: AsyncIterator[bytes], limit: int) -> None:
+        self.size, self.digest = 0, hashlib.sha256()
+        self._chunks, self._limit, self._head = chunks, limit, bytearray()
+
+    async def look(self, name: str, forced: bool) -> None:
+        """Reads the head. Raises Problem 422 for what it shows to be no chat; nothing is stored then."""
+        async for chunk in self._chunks:
+            self._head += chunk
+            if len(self._head) >= HEAD:
+                break
+        try:
+            if not self._head or not forced:
+                recognise_head(bytes(self._head[:HEAD]), name)
+        except Unreadable as unreadable:
+            raise Problem(422, unreadable.reason, place=unreadable.place) from None
+
+    async def stream(self) -> AsyncIterator[bytes]:
+        """The whole file. Raises Problem 413 beyond the limit."""
+        yield self._counted(bytes(self._head))
+        async for chunk in self._chunks:
+            yield self._counted(chunk)
+
+    def _counted(self, chunk: bytes) -> bytes:
+        self.size += len(chunk)
+        if self.size > self._limit:
+            raise Problem(
+                413,
+                f"the file is larger than {self._limit} bytes; upload a part, or the export without media",
+                limit=self._limit,
+            )
+        self.digest.update(chunk)
+        return chunk
+
+
+async def _file(request: Request) -> tuple[str, AsyncIterator[bytes]]:
+    """Name and bytes of the uploaded file."""
+    kind = request.headers.get("content-type", "")
+    length = int(request.headers.get("content-length") or 0)
+    limit = request.app.state.settings.edge.upload_limit
+    if length > limit + 65_536:
+        raise Problem(
+            413, f"the file is larger than {limit} bytes; upload a part, or the export without media", limit=limit
+        )
+    if kind.lower().startswith("multipart/form-data"):
+        return await file_of(request.stream(), kind)
+    return _named(request.headers.get("content-disposition", "")), request.stream()
+
+
+def _named(disposition: str) -> str:
+    message = EmailMessage()
+    with contextlib.suppress(Exception):
+        message["Content-Disposition"] = disposition
+        return (message.get_filename() or "")[:LONGEST_NAME]
+    return ""
+
+
+def _id(caller: Principal, idempotency_key: str | None) -> str:
+    """Random, or the same for the same caller and key, so that a retry is the same upload."""
+    made = uuid.uuid5(NAMES, f"{caller.key}\0/v1/chats\0{idempotency_key}") if idempotency_key else uuid.uuid4()
+    return f"c_{made.hex}"
+
+
+async def _followed(
+    copy: Copy, caller: Principal, id: str, asked: Any, until: Stage | None, wait: float
+) -> tuple[ChatRow, Snapshot]:
+    """The row, when the chain got as far as asked or the time is over. Raises Problem 404."""
+    deadline = time.monotonic() + wait
+    while True:
+        found = await copy.snapshot(CHAT_ROWS, caller.key, asked)
+        row = row_of(CHAT_ROWS, found, id)
+        over = time.monotonic() >= deadline
+        if row and not row.deleted and (over or until is None or row.reached(until)):
+            return row, found
+        if over or (row and row.deleted) or until is None:
+            raise unknown("chat")
+        await asyncio.sleep(POLL)
+
+
+async def _now() -> Any:
+    from api.copy import Wanted
+
+    return Wanted(None, 0.0)
+
+
+async def _done(copy: Copy, caller: Principal, id: str, asked: Any) -> ChatRow:
+    found = await copy.snapshot(CHAT_ROWS, caller.key, asked)
+    row = row_of(CHAT_ROWS, found, id)
+    if row is None or row.deleted:
+        raise unknown("chat")
+    if row.analysis is None:
+        raise Problem(
+            409, f"there is no report: the chat is {row.status}; see GET /v1/chats/{id}?until=analysis&wait=30s"
+        )
+    return row
+
+
+async def _result(objects: Objects, row: ChatRow) -> Analysis:
+    pointer = str(row.analysis.said["pointer"]) if row.analysis else ""
+    try:
+        return msgspec.json.decode(await objects.read(pointer), type=Analysis)
+    except Missing:
+        raise unknown("chat") from None
+
+
+async def _failure(objects: Objects, row: ChatRow) -> dict[str, str]:
+    pointer = str(row.failure.said["pointer"]) if row.failure else ""
+    try:
+        return msgspec.json.decode(await objects.read(pointer), type=dict[str, str])
+    except Missing:
+        return {"reason": str(row.failure.said["reason"]) if row.failure else ""}
+
+
+def _brief(row: ChatRow) -> dict[str, Any]:
+    told: dict[str, Any] = {"chat_id": row.chat_id, "status": row.status}
+    if row.uploaded:
+        told |= {"uploaded_at": row.uploaded.at, "size": row.uploaded.said["size"]}
+    if row.analysis:
+        told |= {
+            name: row.analysis.said[name] for name in ("format", "messages", "visible", "conversations", "quality")
+        }
+    return told
+
+
+async def _analysing(copy: Copy, id: str) -> bool:
+    with contextlib.suppress(RedisError, OSError):
+        return bool(await copy.redis.exists(progress_key(id)))
+    return False
+
+
+async def _steps(copy: Copy, id: str, last: str, until: float) -> AsyncIterator[str]:
+    last = last if last.replace("-", "", 1).isdigit() else "0"
+    while (left := until - time.monotonic()) > 0:
+        try:
+            read: Any = await copy.redis.xread({progress_key(id): last}, block=min(400, int(left * 1000) + 1))
+        except (RedisError, OSError):
+            return
+        for last_, step in read[0][1] if read else ():
+            last = last_.decode()
+            told = {name.decode(): value.decode() for name, value in step.items()}
+            yield f"id: {last}\nevent: progress\ndata: {json.dumps({'stage': told['stage'], 'share': float(told['share'])})}\n\n"
+            if told["stage"] in ("done", "failed"):
+                return
+    yield ": ask again with Last-Event-ID\n\n"
