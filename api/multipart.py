@@ -66,7 +66,7 @@ async def _rest(parts: _Parts, stream: AsyncIterator[bytes]) -> AsyncIterator[by
             yield bytes(parts.found)
             parts.found.clear()
         try:
-            _feed(parts, await anext(stream))  # type: ignore[arg-type]
+            _feed(parts, await anext(stream))
         except StopAsyncIteration:
             raise Problem(422, WRONG) from None
     yield bytes(parts.found)

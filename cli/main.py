@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 # Each module has `register(app)`; it imports what is heavy only inside its commands.
-COMMANDS = ["cli.operate", "cli.worker", "cli.topics"]
+COMMANDS = ["cli.operate", "cli.worker", "cli.edge", "cli.topics", "cli.chat", "cli.configure", "cli.bench"]
 
 app = typer.Typer(
     name="soulfra",

@@ -83,8 +83,9 @@ def nano(quantity: str) -> int:
 
 def decimal(nano: int) -> str:
     """The shortest decimal text of so many billionths."""
-    text = format(Decimal(nano).scaleb(-NANO), "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    whole, part = divmod(abs(nano), UNIT)
+    text = f"{whole}.{part:0{NANO}}".rstrip("0").rstrip(".")
+    return f"-{text}" if nano < 0 else text
 
 
 def total(row: UsageRow, since: date | None = None, until: date | None = None) -> Day:

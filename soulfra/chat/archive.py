@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import lzma
 import stat
 import zipfile
+import zlib
 from pathlib import Path
 
 from soulfra.chat.message import Unreadable
@@ -12,6 +14,7 @@ MEMBERS = 20_000  # Slack has many
 RATIO, FLOOR = 200, 1024 * 1024  # inflated bytes per packed one, and the size below which the ratio says nothing
 TIMES = 4  # all members together, as a multiple of the upload limit
 CHUNK = 1024 * 1024
+DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, NotImplementedError, RuntimeError)
 
 
 def opened(file: Path, limit: int) -> zipfile.ZipFile:
@@ -54,6 +57,6 @@ def unpacked(archive: zipfile.ZipFile, name: str, to: Path, limit: int) -> Path:
                 if seen > min(claimed, TIMES * limit):
                     raise Unreadable("the zip holds more than it says; upload the export as it came")
                 out.write(chunk)
-    except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError) as broken:
+    except DAMAGED as broken:
         raise Unreadable(f"a file in the zip is damaged ({type(broken).__name__}); download the export again") from None
     return to

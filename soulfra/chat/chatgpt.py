@@ -80,14 +80,14 @@ def _messages(conversation: Conversation, at: int, n: int) -> Iterator[Message]:
     """The active branch first, in its order, then what lies on other branches."""
     name = conversation.conversation_id or conversation.id or f"conversation {n + 1}"
     active = _branch(conversation)
-    others = [node for node in conversation.mapping if node not in set(active)]
+    others = [node for node in conversation.mapping if node not in active]
     for node in (*active, *others):
         if (said := conversation.mapping[node].message) is not None:
             parent = conversation.mapping[node].parent or ""
             yield _message(said, name, node, parent, at, seen=node in active)
 
 
-def _branch(conversation: Conversation) -> list[str]:
+def _branch(conversation: Conversation) -> dict[str, None]:
     """From the root to the current node; the newest leaf where that is missing. A cycle ends the walk."""
     mapping = conversation.mapping
     at: str | None = conversation.current_node
@@ -101,7 +101,7 @@ def _branch(conversation: Conversation) -> list[str]:
     while at in mapping and at not in path:
         path[at] = None
         at = mapping[at].parent
-    return list(path)[::-1]
+    return dict.fromkeys(reversed(path))
 
 
 def _time(node: Node) -> float:

@@ -103,7 +103,7 @@ def _text(said: Said) -> str:
 def _at(said: Said) -> datetime | None:
     try:
         at = datetime.fromisoformat(said.created_at or "")
-        return at.astimezone(UTC) if at.tzinfo else at
+        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         return None
 

@@ -11,6 +11,7 @@ from soulfra.chat.archive import opened
 from soulfra.chat.message import Format, Recognition, Unreadable
 
 HEAD = 65_536  # bytes that are looked at
+EMPTY = "the file is empty; export the chat again"
 ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 PICTURES = {
     b"\x89PNG": "a PNG picture", b"\xff\xd8\xff": "a JPEG picture", b"GIF8": "a GIF picture", b"%PDF": "a PDF",
@@ -55,7 +56,11 @@ def recognise_file(file: Path, name: str, limit: int, forced: str | None = None)
         head = opened_.read(HEAD)
     if head.startswith(ZIP):
         return _in_zip(file, limit, forced)
-    return (Recognition(forced, 1.0, "it was asked for"), []) if forced else (recognise_head(head, name), [])
+    if not forced:
+        return recognise_head(head, name), []
+    if not head:
+        raise Unreadable(EMPTY)
+    return Recognition(forced, 1.0, "it was asked for"), []
 
 
 def _in_zip(file: Path, limit: int, forced: str | None) -> tuple[Recognition, list[str]]:
@@ -82,7 +87,7 @@ def _in_zip(file: Path, limit: int, forced: str | None) -> tuple[Recognition, li
 
 def _refuse(head: bytes) -> None:
     if not head.strip(b"\x00\xef\xbb\xbf \t\r\n"):
-        raise Unreadable("the file is empty; export the chat again")
+        raise Unreadable(EMPTY)
     for magic, kind in PICTURES.items():
         if head.startswith(magic):
             raise Unreadable(f"this is {kind}, not a chat export; upload the JSON, text or zip file of the export")

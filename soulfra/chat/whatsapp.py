@@ -105,14 +105,17 @@ def _header(line: str, phone: str) -> Header | None:
 
 
 def _order(file: Path, phone: str, encoding: str) -> Order:
-    """Year first by its size; day or month first by what cannot be a month; else whichever goes back in time less."""
+    """Year first by its size; day or month first by what cannot be a month; else whichever goes back in time less.
+
+    Most dates decide: a pasted line may hold another order, or no date at all.
+    """
     dates = list(dict.fromkeys(header[:3] for _, line in _lines(file, encoding) if (header := _header(line, phone))))
-    if any(first > 31 for first, _, _ in dates):
+    if 2 * sum(first > 31 for first, _, _ in dates) > len(dates):
         return "year"
-    if any(first > 12 >= second for first, second, _ in dates):
-        return "day"
-    if any(second > 12 >= first for first, second, _ in dates):
-        return "month"
+    day = sum(12 < first <= 31 and second <= 12 for first, second, _ in dates)
+    month = sum(12 < second <= 31 and first <= 12 for first, second, _ in dates)
+    if day != month:
+        return "day" if day > month else "month"
     back: dict[Order, int] = {order: _backward(dates, order) for order in ("day", "month")}
     return "month" if back["month"] < back["day"] else "day"
 
@@ -133,11 +136,18 @@ def _at(header: Header, order: Order) -> datetime | None:
 
 def _lines(file: Path, encoding: str) -> Iterator[tuple[int, str]]:
     """Each line with the byte at which it begins."""
-    at = 0
-    with file.open(encoding=encoding, errors="replace", newline="\n") as opened:
-        for line in opened:
-            yield at, line.rstrip("\r\n")
-            at += len(line.encode(encoding if encoding == "utf-8" else "utf-16-le", errors="replace"))
+    if encoding == "utf-8":
+        at = 0
+        with file.open("rb") as opened:
+            for line in opened:
+                yield at, line.decode(errors="replace").rstrip("\r\n")
+                at += len(line)
+        return
+    at = 2  # behind the mark that names the byte order
+    with file.open(encoding=encoding, errors="replace", newline="\n") as texts:
+        for text in texts:
+            yield at, text.rstrip("\r\n")
+            at += len(text.encode("utf-16-le", errors="replace"))
 
 
 def _messages(
@@ -166,17 +176,19 @@ def _messages(
 def _message(number: int, offset: int, at: datetime, lines: list[str]) -> Message:
     said = "\n".join(lines)
     found = NAME.match(said)
-    if not found or (found[2].startswith("\u200e") and not OMITTED.match(found[2])):
+    if not found or (found[2].startswith("\u200e") and not (OMITTED.match(found[2]) or _deleted(found[2]))):
         return Message("whatsapp", f"line {number}", "system", "system", at, cleaned(said), "system", False, "", offset)
     text = EDITED.sub("", found[2])
-    kind: Kind = (
-        "media" if OMITTED.match(text.strip()) else "deleted" if DELETED.match(text.strip(MARKS + " ")) else "text"
-    )
+    kind: Kind = "media" if OMITTED.match(text.strip()) else "deleted" if _deleted(text) else "text"
     text = cleaned(text)
     name = cleaned(found[1]).removeprefix("~ ").strip()
     return Message(
         "whatsapp", f"line {number}", name, "person", at, text, kind, kind == "text" and bool(text), "", offset
     )
+
+
+def _deleted(text: str) -> bool:
+    return bool(DELETED.match(text.strip(MARKS + " ")))
 
 
 FORMAT = WhatsApp()

@@ -43,8 +43,10 @@ class Responses:
 
     def merge(self, other: Responses) -> None:
         for pair, gaps in other.gaps.items():
-            self.gaps.setdefault(pair, []).extend(gaps)
-            self.best.setdefault(pair, Best()).merge(other.best.get(pair, Best()))
+            if pair in self.gaps or len(self.gaps) < PAIRS:
+                mine = self.gaps.setdefault(pair, [])
+                mine.extend(gaps[: PAIR_GAPS - len(mine)])
+                self.best.setdefault(pair, Best()).merge(other.best.get(pair, Best()))
         self._last = other._last or self._last
 
     def result(self, reader: Reader) -> list[Insight]:
@@ -60,7 +62,7 @@ class Responses:
                 f"{pair[0]} answers {pair[1]} after {_long(middle)} in the middle, and one time in ten after more than "
                 f"{_long(quantile(gaps, 0.9))}; the usual here is {_long(usual)}.",
                 round(middle, 1), "seconds", round(usual, 1), len(gaps), count_confidence(len(gaps)), 0.6,
-                self.best[pair].evidence(), "median gap after a change of speaker within one session of 8 hours",
+                self.best.get(pair, Best()).evidence(), "median gap after a change of speaker within one session of 8 hours",
                 "Agree on how fast an answer is needed, or move what is urgent to a call.",
             )
         ]  # fmt: skip

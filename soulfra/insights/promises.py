@@ -84,9 +84,13 @@ class Commitments:
         self.made = self.kept = 0
         self.best = Best()
         self._watched: list[tuple[Message, frozenset[str]]] = []
+        self._conversation = ""
 
     def update(self, batch: Sequence[Message]) -> None:
         for message in batch:
+            if message.conversation != self._conversation:
+                self._close()
+                self._conversation = message.conversation
             if message.visible and message.role == "person" and len(message.text) < LONG:
                 self._follow(message)
 
@@ -99,24 +103,35 @@ class Commitments:
             self._watched = [one for one in self._watched if one not in kept]
         if cues.PROMISE.search(text):
             self.made += 1
-            self._watched = [*self._watched, (message, words)][-WATCHED:]
+            self._watched.append((message, words))
+            if len(self._watched) > WATCHED:
+                self._leave(self._watched.pop(0)[0])
+
+    def _leave(self, promise: Message) -> None:
+        self.best.add(-promise.offset, promise)
+
+    def _close(self) -> None:
+        for promise, _ in self._watched:
+            self._leave(promise)
+        self._watched = []
 
     def merge(self, other: Commitments) -> None:
+        self._close()
         self.made, self.kept = self.made + other.made, self.kept + other.kept
-        self._watched = [*self._watched, *other._watched][-WATCHED:]
+        self.best.merge(other.best)
+        self._watched, self._conversation = other._watched, other._conversation
 
     def result(self, reader: Reader) -> list[Insight]:
         if self.made < 3 or not reader.english:
             return []
-        for message, _ in self._watched:
-            self.best.add(-message.offset, message)
+        self._close()
         still = self.made - self.kept
         return [
             Insight(
                 "commitments", "commitments", "Promises and what became of them",
                 f"{self.made} promises were made; {still} were never said to be done.",
                 float(still), "promises", None, self.made, round(cues.ASSUMED * share_confidence(still, self.made), 4), 0.9,
-                self.best.evidence(), "a promise is closed by a later «done» of the same person that shares two rare words",
+                self.best.evidence(), "a promise is closed by a later «done» of the same person in the same conversation that shares two rare words",
                 "Go through the open ones: do, delegate or say that it will not happen.", (cues.ASSUMPTION,),
             )
         ]  # fmt: skip

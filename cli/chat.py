@@ -1,0 +1,182 @@
+"""`soulfra analyze` and `soulfra upload`: a chat by hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import httpx
+
+Json = Annotated[bool, typer.Option("--json", help="Print data instead of text.")]
+CHUNK = 256 * 1024  # bytes between two movements of the progress bar
+WAIT = 600.0  # seconds that `upload` follows a chat
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(analyze)
+    app.command()(upload)
+
+
+def analyze(
+    file: Annotated[Path, typer.Argument(help="The export: JSON, text or zip.")],
+    as_json: Json = False,
+    format: Annotated[str | None, typer.Option(help="The format, if it should not be recognised.")] = None,
+) -> None:
+    """Analyse a chat here, without a broker; nothing leaves this machine."""
+    import tempfile
+    import time
+
+    import msgspec
+
+    from cli.errors import Failed
+    from soulfra.analysis import analyse
+    from soulfra.chat import Unreadable
+
+    started = time.perf_counter()
+    try:
+        with tempfile.TemporaryDirectory(prefix="soulfra-") as workspace:
+            found = analyse(_there(file), file.name, workspace=Path(workspace), format=format)
+    except Unreadable as unreadable:
+        raise Failed(f"{file.name}: {unreadable}") from None
+    measured = {"seconds": round(time.perf_counter() - started, 3), "peak_rss_mb": _peak()}
+    told: dict[str, Any] = msgspec.to_builtins(found) | measured
+    typer.echo(json.dumps(told, ensure_ascii=False, indent=2)) if as_json else _tell(told)
+
+
+def upload(
+    file: Annotated[Path | None, typer.Argument(help="The export: JSON, text or zip.")] = None,
+    sample: Annotated[bool, typer.Option("--sample", help="Upload the sample export that comes with Soulfra.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Upload a chat to a running Soulfra, wait, and print what was found and how trust moved."""
+    import httpx
+
+    from cli.errors import Failed
+
+    if sample:
+        import soulfra
+
+        file = Path(soulfra.__file__).parent / "samples" / "sample-chatgpt.json"
+    if file is None:
+        raise Failed("name a file, or take --sample")
+    with _client() as client:
+        try:
+            told = _followed(client, _sent(client, _there(file)))
+        except httpx.HTTPError as away:
+            raise Failed(
+                f"no Soulfra answers at {client.base_url} ({type(away).__name__}); start it with `make run`"
+            ) from None
+    if as_json:
+        typer.echo(json.dumps(told, ensure_ascii=False, indent=2))
+    elif told["status"] == "failed":
+        raise Failed(f"{file.name}: {told['failure'].get('sentence', told['failure'])}")
+    else:
+        _tell(told)
+
+
+def _there(file: Path) -> Path:
+    from cli.errors import Failed
+
+    if not file.is_file():
+        raise Failed(f"{file} is no file; name the export, for example conversations.json")
+    return file
+
+
+def _client() -> httpx.Client:
+    import os
+
+    import httpx
+
+    from cli.errors import Failed
+    from config import settings
+
+    token = settings().local.data / "dev-token"
+    given = os.environ.get("TOKEN", "") or (token.read_text().strip() if token.exists() else "")
+    if not given:
+        raise Failed(f"there is no token: start Soulfra with `make run` (it writes {token}), or set TOKEN")
+    return httpx.Client(base_url=settings().edge.address, headers={"Authorization": f"Bearer {given}"}, timeout=60)
+
+
+def _sent(client: httpx.Client, file: Path) -> str:
+    """Uploads with a progress bar; the id of the chat."""
+    from urllib.parse import quote
+
+    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(file.name)}"}
+    answer = client.post("/v1/chats", content=_chunks(file), headers=headers)
+    return str(_checked(answer)["chat_id"])
+
+
+def _chunks(file: Path) -> Iterator[bytes]:
+    import sys
+
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(file=sys.stderr), transient=True) as bar, file.open("rb") as opened:
+        task = bar.add_task(f"uploading {file.name}", total=file.stat().st_size)
+        while chunk := opened.read(CHUNK):
+            yield chunk
+            bar.advance(task, len(chunk))
+
+
+def _followed(client: httpx.Client, chat_id: str) -> dict[str, Any]:
+    import time
+
+    deadline = time.monotonic() + WAIT
+    while True:
+        told = _checked(client.get(f"/v1/chats/{chat_id}", params={"until": "agent", "wait": "20s"}))
+        if told.get("reached") or time.monotonic() > deadline:
+            return told
+        typer.echo(f"still {told['status']} …", err=True)
+
+
+def _checked(answer: httpx.Response) -> dict[str, Any]:
+    from cli.errors import Failed
+
+    body: dict[str, Any] = answer.json()
+    if answer.is_error:
+        raise Failed(f"{answer.status_code}: {body.get('detail', body)}")
+    return body
+
+
+def _tell(told: dict[str, Any]) -> None:
+    """A result as a person would want to read it."""
+    from rich.console import Console
+    from rich.markup import escape
+
+    console = Console()
+    first, last = (str(told.get(name) or "")[:10] for name in ("first", "last"))
+    when = f", {first} to {last}" if first else ""
+    console.print(
+        f"[bold]{told['format']}[/]: {told['visible']} visible of {told['messages']} messages in {told['conversations']} conversations{when}"
+    )
+    for insight in told.get("insights", []):
+        console.print(f"\n[bold]{insight['title']}[/]  (confidence {insight['confidence']:.0%}, n = {insight['n']})")
+        console.print(escape(insight["statement"]))
+        for piece in insight["evidence"][:3]:
+            console.print(f"  [dim]{escape(piece['speaker'])}:[/] {escape(' '.join(piece['quote'].split()))}")
+        console.print(f"  → {escape(insight['action'])}")
+    if not told.get("insights"):
+        console.print("No insight: too little to count, or a language that is not read yet.")
+    if trust := told.get("trust"):
+        reasons = ", ".join(f"{reason['code']} {reason['points'] / 1000:+.1f}" for reason in trust["reasons"])
+        console.print(
+            f"\n[bold]Trust[/] {trust['old'] / 1000:.1f} → {trust['new'] / 1000:.1f}, {trust['tier'].lower()}: {reasons}"
+        )
+    for agent in told.get("agents", []):
+        console.print(f"[bold]Agent[/] {agent['persona']} ({agent['closeness']:.0%} close)")
+    for passed in told.get("skipped", []):
+        console.print(f"[dim]skipped {passed['count']} × {passed['reason']} (first at {passed['example']})[/]")
+
+
+def _peak() -> float:
+    """Highest resident memory of this process, MiB."""
+    import resource
+
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)

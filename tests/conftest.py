@@ -1,0 +1,160 @@
+"""The real parts: a broker, a Redis server, the workers and the edge, each a process that a test may kill."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import redis
+
+from cli.local.kafka import Kafka
+from cli.local.valkey import Valkey
+from config import Settings
+from config.keys import ensure_first_token, new_user, token
+
+PARTS = {
+    "projector": ["worker", "projector"],
+    "tables": ["worker", "tables"],
+    "analysis": ["worker", "analysis"],
+    "edge": ["api"],
+}
+WITHIN = 40.0  # seconds until a part must be ready
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def eventually(true: Callable[[], Any], within: float = 20.0, every: float = 0.05) -> Any:
+    """The first truth of an assertion that takes time; what it was at last, when it never came."""
+    deadline = time.monotonic() + within
+    while not (found := true()) and time.monotonic() < deadline:
+        time.sleep(every)
+    return found
+
+
+class System:
+    """A whole Soulfra on ports of its own, in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.running = folder, dict[str, subprocess.Popen[bytes]]()
+        names = ("kafka", "controller", "redis", "api", "edge", "tables", "analysis", "projector")
+        self.ports = {name: free_port() for name in names}
+        self.kafka = Kafka(folder / "kafka", self.ports["kafka"], self.ports["controller"])
+        self.valkey = Valkey(folder / "valkey", self.ports["redis"])
+        self.environment = {
+            "SOULFRA_KAFKA__BOOTSTRAP": f"127.0.0.1:{self.ports['kafka']}",
+            "SOULFRA_REDIS__URL": f"redis://127.0.0.1:{self.ports['redis']}/0",
+            "SOULFRA_LOCAL__DATA": str(folder),
+            "SOULFRA_EDGE__PORT": str(self.ports["api"]),
+            "SOULFRA_EDGE__SSE_SECONDS": "3",
+            **{
+                f"SOULFRA_TELEMETRY__{name.upper()}_PORT": str(self.ports[name])
+                for name in ("edge", *PARTS)
+                if name != "api"
+            },
+        }
+        os.environ.update(self.environment)
+        self.settings = Settings()
+
+    def start(self) -> None:
+        self.kafka.start()
+        self.valkey.start()
+        self.run("topics", "apply")
+        for name in PARTS:
+            self.begin(name)
+        for name in PARTS:
+            self.ready(name)
+
+    def run(self, *words: str) -> str:
+        """One command to its end; its output."""
+        done = subprocess.run(
+            [sys.executable, "-m", "cli", *words], capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def begin(self, name: str) -> None:
+        log = (self.folder / f"{name}.log").open("ab")
+        words = [sys.executable, "-m", "cli", *PARTS[name]]
+        self.running[name] = subprocess.Popen(words, stdout=log, stderr=log, start_new_session=True)
+        log.close()
+
+    def ready(self, name: str) -> None:
+        url = f"http://127.0.0.1:{self.ports[name]}/readyz"
+
+        def answers() -> bool:
+            try:
+                return httpx.get(url, timeout=2).status_code == 200
+            except httpx.HTTPError:
+                return False
+
+        tail = (self.folder / f"{name}.log").read_text()[-3000:] if not eventually(answers, WITHIN) else ""
+        assert not tail, f"{name} did not become ready:\n{tail}"
+
+    def kill(self, name: str, how: signal.Signals = signal.SIGKILL) -> None:
+        process = self.running.pop(name)
+        if how is signal.SIGKILL:
+            os.killpg(process.pid, how)
+        else:
+            process.send_signal(how)
+        process.wait(40)
+
+    def restart(self, name: str) -> None:
+        self.begin(name)
+        self.ready(name)
+
+    def stop(self) -> None:
+        for name in reversed(list(self.running)):
+            self.kill(name, signal.SIGTERM)
+        self.valkey.stop()
+        self.kafka.stop()
+
+    @property
+    def redis(self) -> redis.Redis:
+        return redis.Redis.from_url(self.environment["SOULFRA_REDIS__URL"])
+
+    def client(self, scopes: tuple[str, ...] = ("chats",), user: str = "") -> httpx.Client:
+        """A caller of their own; each test has its own people."""
+        user = user or new_user()
+        bearer = token(self.settings, user, scopes)
+        made = httpx.Client(
+            base_url=f"http://127.0.0.1:{self.ports['api']}", headers={"Authorization": f"Bearer {bearer}"}, timeout=60
+        )
+        made.user = user  # type: ignore[attr-defined]
+        return made
+
+
+@pytest.fixture(scope="session")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """One for all tests: starting it takes seconds, and what tests do with it is kept apart by people."""
+    made = System(tmp_path_factory.mktemp("soulfra"))
+    ensure_first_token(made.settings)
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def edge(system: System) -> Iterator[httpx.Client]:
+    """The edge, as a person with no special scope sees it."""
+    with system.client() as client:
+        yield client
+
+
+@pytest.fixture
+def sample() -> bytes:
+    import soulfra
+
+    return (Path(soulfra.__file__).parent / "samples" / "sample-chatgpt.json").read_bytes()
