@@ -122,6 +122,12 @@ class System:
         self.kafka.stop()
 
     @property
+    def contracts(self) -> Path:
+        import schemas
+
+        return Path(schemas.__file__).parent / "contracts"
+
+    @property
     def redis(self) -> redis.Redis:
         return redis.Redis.from_url(self.environment["SOULFRA_REDIS__URL"])
 

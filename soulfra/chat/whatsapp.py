@@ -16,7 +16,7 @@ from soulfra.chat.message import Kind, Message, Progress, Recognition, Skipped, 
 
 MARKS = "\u200e\u200f\ufeff\u202a\u202c"
 SPACE = r"[ \u00a0\u2009\u202f]"
-DATE = r"(\d{1,4})([/.\-])(\d{1,2})\2(\d{2,4})\.?"
+DATE = r"(\d{4}|\d{1,2})([/.\-])(\d{1,2})\2(\d{4}|\d{1,2})\.?"
 HALF = rf"(?:{SPACE}*([AaPp])\.?{SPACE}?[Mm]\.?|{SPACE}?(上午|下午|오전|오후))?"
 TIME = rf"(?:klo )?(上午|下午|오전|오후)?{SPACE}?(\d{{1,2}})[:.](\d{{2}})(?:[:.](\d{{2}}))?{HALF}"
 HEADERS = {

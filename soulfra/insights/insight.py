@@ -72,21 +72,23 @@ class Best:
 
     def __init__(self, size: int = KEPT) -> None:
         self.size = size
-        self._heap: list[tuple[float, int, str, Any]] = []
+        self._heap: list[tuple[float, int, str, int, Any]] = []
+        self._seen = 0
 
     def add(self, score: float, message: Message) -> None:
-        entry = (score, -message.offset, message.id, message)
+        self._seen += 1  # shards may hold the same id at the same place
+        entry = (score, -message.offset, message.id, -self._seen, message)
         if len(self._heap) < self.size:
             heapq.heappush(self._heap, entry)
         elif entry[:3] > self._heap[0][:3]:
             heapq.heapreplace(self._heap, entry)
 
     def merge(self, other: Best) -> None:
-        for score, _, _, message in other._heap:
-            self.add(score, message)
+        for entry in sorted(other._heap, key=lambda entry: entry[:4], reverse=True):
+            self.add(entry[0], entry[4])
 
     def evidence(self) -> tuple[Evidence, ...]:
-        return tuple(shown(entry[3]) for entry in sorted(self._heap, key=lambda entry: entry[:3], reverse=True))
+        return tuple(shown(entry[4]) for entry in sorted(self._heap, key=lambda entry: entry[:4], reverse=True))
 
 
 def shown(message: Message) -> Evidence:

@@ -1,0 +1,228 @@
+"""The journey while things are killed: nothing accepted is lost, tables equal an independent recount, and until they are
+known again the answers say so."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+
+import httpx
+import pytest
+
+from config.keys import new_user
+from tests.conftest import System, eventually
+from tests.log import recount
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
+METER = "load"
+
+
+class Load:
+    """Somebody who sends events all the time, notes which were accepted, and looks at the total in between."""
+
+    def __init__(self, system: System, pause: float = 0.02) -> None:
+        self.user, self.accepted, self.statuses, self.seen = new_user(), 0, list[int](), list[Decimal]()
+        self._client = system.client(("events:write",), self.user)
+        self._pause, self._over, self._n = pause, threading.Event(), 0
+        self._threads = [threading.Thread(target=work) for work in (self._send, self._look)]
+
+    def __enter__(self) -> Load:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join(30)
+
+    def _send(self) -> None:
+        while not self._over.is_set():
+            batch = [self._event() for _ in range(20)]
+            try:
+                told = self._client.post(
+                    "/v1/events", json=batch, headers={"Content-Type": "application/cloudevents-batch+json"}
+                )
+                verdicts = told.json().get("verdicts", [])
+                self.accepted += sum(verdict["status"] == "accepted" for verdict in verdicts)
+            except httpx.HTTPError:
+                pass
+            time.sleep(self._pause)
+
+    def _event(self) -> dict[str, object]:
+        self._n += 1
+        return {"specversion": "1.0", "id": f"{self._n}", "source": "load", "type": "usage.recorded",
+                "data": {"meter": METER, "quantity": "0.1"}}  # fmt: skip
+
+    def _look(self) -> None:
+        while not self._over.is_set():
+            try:
+                read = self._client.get("/v1/users/me/usage")
+            except httpx.HTTPError:
+                continue
+            self.statuses.append(read.status_code)
+            if read.is_success:
+                self.seen.append(self._quantity(read))
+            time.sleep(0.02)
+
+    def _quantity(self, read: httpx.Response) -> Decimal:
+        found = [meter["quantity"] for meter in read.json()["meters"] if meter["meter"] == METER]
+        return Decimal(found[0]) if found else Decimal()
+
+    def total(self) -> Decimal | None:
+        read = self._client.get("/v1/users/me/usage")
+        return self._quantity(read) if read.is_success else None
+
+
+@contextmanager
+def load(system: System, seconds: float = 0.0) -> Iterator[Load]:
+    with Load(system) as sending:
+        assert eventually(lambda: sending.accepted > 200), "nothing was accepted"
+        yield sending
+        time.sleep(seconds)
+
+
+def equals_the_recount(system: System, sent: Load) -> None:
+    """The table, the raw log and what was acknowledged agree."""
+    log = recount(system, sent.user)[METER]
+    assert log >= sent.accepted * Decimal("0.1"), "an accepted event is not in the log"
+    assert eventually(lambda: sent.total() == log, 60), (sent.total(), log)
+
+
+def never_wrong(sent: Load) -> None:
+    """Totals only grow; in between there may be 503, but no zero and no 404 from an empty copy."""
+    assert set(sent.statuses) <= {200, 503}, set(sent.statuses)
+    assert sent.seen == sorted(sent.seen)
+
+
+def test_flushing_redis_under_load_heals_by_itself_and_no_answer_is_wrong(system: System) -> None:
+    with load(system, seconds=2) as sent:
+        for _ in range(3):
+            system.redis.flushall()
+            time.sleep(0.7)
+    never_wrong(sent)
+    assert 503 in sent.statuses
+    equals_the_recount(system, sent)
+
+
+def test_flushing_redis_without_load_heals_too(system: System) -> None:
+    with load(system) as sent:
+        pass
+    equals_the_recount(system, sent)
+    system.redis.flushall()
+    assert sent.total() in (None, recount(system, sent.user)[METER])
+    equals_the_recount(system, sent)
+
+
+def test_while_redis_is_away_queries_say_so_and_ingest_goes_on(system: System) -> None:
+    with load(system) as sent:
+        system.valkey.kill()
+        before = sent.accepted
+        assert eventually(lambda: sent.accepted > before + 100), "ingest stopped with Redis"
+        assert eventually(lambda: sent.statuses[-1] == 503)
+        system.valkey.start()
+        assert eventually(lambda: sent.statuses[-1] == 200, 30)
+    never_wrong(sent)
+    equals_the_recount(system, sent)
+
+
+def test_a_killed_projector_leaves_old_answers_with_their_age_and_catches_up(system: System) -> None:
+    with load(system) as sent:
+        system.kill("projector")
+        time.sleep(1)
+        system.restart("projector")
+    never_wrong(sent)
+    equals_the_recount(system, sent)
+
+
+def test_two_projectors_are_no_wronger_than_one(system: System) -> None:
+    system.ports["second"] = 0
+    with load(system) as sent:
+        first = system.running.pop("projector")
+        system.begin("projector")  # its telemetry port is taken: it ends, and says so
+        second = system.running.pop("projector")
+        time.sleep(2)
+        second.kill()
+        second.wait()
+        system.running["projector"] = first
+        system.redis.flushall()
+    never_wrong(sent)
+    equals_the_recount(system, sent)
+
+
+def test_killing_the_tables_worker_again_and_again_loses_and_doubles_nothing(system: System) -> None:
+    with load(system) as sent:
+        for pause in (0.3, 1.1, 0.7):
+            system.kill("tables")
+            time.sleep(pause)
+            system.begin("tables")
+            time.sleep(4 + pause)
+    system.ready("tables")
+    equals_the_recount(system, sent)
+
+
+def test_stopping_the_tables_worker_politely_drains_it(system: System) -> None:
+    with load(system) as sent:
+        process = system.running["tables"]
+        system.kill("tables", signal.SIGTERM)
+        assert process.returncode == 0
+        system.restart("tables")
+    equals_the_recount(system, sent)
+
+
+def test_an_analysis_survives_the_death_of_its_worker(system: System, sample: bytes) -> None:
+    with system.client() as client:
+        system.kill("analysis")
+        chat_ids = [client.post("/v1/chats", content=sample).json()["chat_id"] for _ in range(3)]
+        system.begin("analysis")
+        time.sleep(3)
+        system.kill("analysis")
+        system.restart("analysis")
+        for chat_id in chat_ids:
+            told = client.get(f"/v1/chats/{chat_id}", params={"until": "agent", "wait": "30s"}).json()
+            assert told["status"] == "done" and told["reached"]
+
+        def analyses() -> dict[str, str]:
+            return {meter["meter"]: meter["quantity"] for meter in client.get("/v1/users/me/usage").json()["meters"]}
+
+        assert eventually(lambda: analyses().get("analyses.done") == "3"), analyses()
+
+
+def test_while_the_broker_is_away_nothing_is_accepted_and_afterwards_everything_accepted_is_there(
+    system: System,
+) -> None:
+    with load(system) as sent:
+        system.kafka.kill()
+        with system.client(("events:write",)) as client:
+            event = {
+                "specversion": "1.0",
+                "id": "x",
+                "source": "t",
+                "type": "usage.recorded",
+                "data": {"meter": "m", "quantity": "1"},
+            }
+            refused = client.post("/v1/events", json=event)
+            assert refused.status_code == 503 and refused.headers["Retry-After"]
+        system.kafka.start()
+        before = sent.accepted
+        assert eventually(lambda: sent.accepted > before + 100, 60), "nothing is accepted after the broker came back"
+    if not eventually(lambda: sent.total() == recount(system, sent.user)[METER], 30):
+        pytest.xfail("stock Faust did not go on by itself after the broker's death; see docs/decisions/0006")
+    equals_the_recount(system, sent)
+
+
+def test_restarting_everything_keeps_everything(system: System, sample: bytes) -> None:
+    with load(system) as sent, system.client() as client:
+        chat_id = client.post("/v1/chats", content=sample).json()["chat_id"]
+        before = client.get(f"/v1/chats/{chat_id}", params={"until": "agent", "wait": "30s"}).json()
+    system.stop()
+    system.start()
+    with system.client(user=client.user) as again:  # type: ignore[attr-defined]
+        assert eventually(
+            lambda: again.get(f"/v1/chats/{chat_id}").json() == {k: v for k, v in before.items() if k != "reached"}
+        )
+    equals_the_recount(system, sent)
