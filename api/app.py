@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -20,6 +21,7 @@ from config.objects import Objects
 from config.telemetry import TRACE, Health
 from topics.plan import check
 
+TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")  # W3C Trace Context 1
 HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 
 
@@ -50,7 +52,8 @@ def make(settings: Settings | None = None) -> FastAPI:
     @app.middleware("http")
     async def measured(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
         started = time.perf_counter()
-        TRACE.set(request.headers.get("traceparent", ""))
+        trace = request.headers.get("traceparent", "")
+        TRACE.set(trace if TRACEPARENT.fullmatch(trace) else "")
         response = await answer(request)
         route = getattr(request.scope.get("route"), "path", "(none)")
         took = time.perf_counter() - started

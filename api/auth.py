@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import logging
+import re
 import time
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -14,9 +16,12 @@ import jwt
 from fastapi import Depends, Request
 from jwt import PyJWK
 
-from api.problem import Problem
+from api.problem import Problem, later
 from config import Settings
 from config.keys import public_keys
+from schemas.fields import ID_PATTERN
+
+log = logging.getLogger("soulfra.edge")
 
 ALGORITHMS = ("EdDSA", "ES256", "RS256", "PS256")  # never `none`, never a shared secret
 REMEMBERED, ROOM = 60.0, 10_000  # seconds and number of verified tokens kept
@@ -42,7 +47,7 @@ class Verifier:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._keys: dict[str, PyJWK] = {}
-        self._fetched = float("-inf")
+        self._fetched, self._away = float("-inf"), False
         self._verified: dict[bytes, tuple[float, Principal]] = {}
         self._fetching = asyncio.Lock()
 
@@ -90,10 +95,21 @@ class Verifier:
             age = time.monotonic() - self._fetched
             if age > KEYS_KEPT or (kid not in self._keys and age > KEYS_COOLDOWN):
                 self._fetched = time.monotonic()
-                self._keys = {str(key.key_id): key for key in jwt.PyJWKSet.from_dict(await self._jwks()).keys}
+                await self._fetch()
+        if kid not in self._keys and self._away:
+            raise later("the issuer's public keys cannot be read; ask again in a moment")
         if kid not in self._keys:
             raise jwt.InvalidTokenError("its key is not known")
         return self._keys[kid]
+
+    async def _fetch(self) -> None:
+        """While the issuer is away, the keys that are known go on being used."""
+        try:
+            self._keys = {str(key.key_id): key for key in jwt.PyJWKSet.from_dict(await self._jwks()).keys}
+            self._away = False
+        except (httpx.HTTPError, OSError) as away:
+            self._away = True
+            log.warning("the issuer's public keys cannot be read (%s)", type(away).__name__)
 
     async def _jwks(self) -> dict[str, Any]:
         where = self.settings.auth.jwks
@@ -106,9 +122,12 @@ class Verifier:
 
 
 def principal_of(claims: dict[str, Any]) -> Principal:
-    return Principal(
-        str(claims.get("tenant", "main")), str(claims["sub"]), frozenset(str(claims.get("scope", "")).split())
-    )
+    """Raises InvalidTokenError for a person who could be in no key and no folder."""
+    tenant, subject = str(claims.get("tenant", "main")), str(claims["sub"])
+    for name, value in (("tenant", tenant), ("subject", subject)):
+        if not re.fullmatch(ID_PATTERN, value):
+            raise jwt.InvalidTokenError(f"its {name} has other characters than letters, digits and ._:@-, or too many")
+    return Principal(tenant, subject, frozenset(str(claims.get("scope", "")).split()))
 
 
 async def caller(request: Request) -> Principal:

@@ -17,7 +17,6 @@ import msgspec
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 from redis.exceptions import RedisError
-from starlette.requests import ClientDisconnect
 
 from api.auth import Caller, Principal
 from api.copy import POLL, Asked, Copy, Snapshot, TheCopy, freshness, row_of, seconds
@@ -27,6 +26,7 @@ from api.problem import Problem, unknown
 from config import Settings, metrics
 from config.keys import keyed
 from config.objects import META, UPLOAD, Missing, Objects, folder_of
+from config.telemetry import TRACE
 from schemas import ChatDeleted, ChatUploaded
 from soulfra import report
 from soulfra.analysis import Analysis
@@ -66,6 +66,7 @@ async def upload(
     caller: Caller,
     log: TheLog,
     objects: TheObjects,
+    copy: TheCopy,
     format: str = Query("", description="the format, if it should not be recognised"),
     idempotency_key: Annotated[str | None, Header()] = None,
 ) -> Response:
@@ -76,11 +77,15 @@ async def upload(
     name, chunks = await _file(request)
     chat_id = _id(caller, idempotency_key)
     folder, taken = folder_of(caller.key, chat_id), _Taken(chunks, settings.edge.upload_limit)
+    before = await _before(copy, objects, caller, chat_id) if idempotency_key else None
     try:
         await taken.look(name, bool(format))
-        await objects.put(f"{folder}/{UPLOAD}", taken.stream())
-        meta = {"name": name, "sha256": taken.digest.hexdigest(), "size": taken.size}
-        await objects.write(f"{folder}/{META}", json.dumps(meta).encode())
+        if before:
+            await taken.same(before)
+        else:
+            await objects.put(f"{folder}/{UPLOAD}", taken.stream())
+            meta = {"name": name, "sha256": taken.digest.hexdigest(), "size": taken.size}
+            await objects.write(f"{folder}/{META}", json.dumps(meta).encode())
         event = ChatUploaded(
             id=chat_id,
             source="soulfra/edge",
@@ -93,11 +98,9 @@ async def upload(
             size=taken.size,
             format=format,
         )
-        position = await log.publish(event, request.headers.get("traceparent", ""))
-    except ClientDisconnect:
-        return Response(status_code=499)
+        position = await log.publish(event, TRACE.get())
     except Problem:
-        if taken.size:
+        if taken.size and not before:
             await objects.remove_all(folder)
         raise
     metrics.UPLOADED.inc(taken.size)
@@ -224,6 +227,13 @@ class _Taken:
         async for chunk in self._chunks:
             yield self._counted(chunk)
 
+    async def same(self, sha256: str) -> None:
+        """Reads the whole file and stores nothing. Raises Problem 422 when it is another than the one before."""
+        async for _ in self.stream():
+            pass
+        if self.digest.hexdigest() != sha256:
+            raise Problem(422, "another file was uploaded under this Idempotency-Key; send this one under a new key")
+
     def _counted(self, chunk: bytes) -> bytes:
         self.size += len(chunk)
         if self.size > self._limit:
@@ -262,6 +272,24 @@ def _id(caller: Principal, idempotency_key: str | None) -> str:
     """Random, or the same for the same caller and key, so that a retry is the same upload."""
     made = uuid.uuid5(NAMES, f"{caller.key}\0/v1/chats\0{idempotency_key}") if idempotency_key else uuid.uuid4()
     return f"c_{made.hex}"
+
+
+async def _before(copy: Copy, objects: Objects, caller: Principal, id: str) -> str:
+    """SHA-256 of the file that came before under the same Idempotency-Key, or nothing.
+
+    Raises Problem 409 when its chat was deleted: a retry must not bring its file back. While the read copy is away
+    nobody can tell, and uploads go on.
+    """
+    with contextlib.suppress(Missing):
+        meta = json.loads(await objects.read(f"{folder_of(caller.key, id)}/{META}"))
+        return str(meta["sha256"])
+    try:
+        row = row_of(CHAT_ROWS, await copy.snapshot(CHAT_ROWS, caller.key, await _now()), id)
+    except Problem:
+        return ""
+    if row and row.deleted:
+        raise Problem(409, "the chat of this Idempotency-Key was deleted; send the file under a new key")
+    return ""
 
 
 async def _followed(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple, NoReturn
 
 from fastapi import APIRouter, Query, Request, Response
@@ -15,8 +16,10 @@ from pydantic import ValidationError
 from api.auth import Caller, Principal
 from api.copy import Asked, TheCopy, row_of
 from api.log import TheLog
-from api.problem import Problem, unknown
+from api.problem import Escaped, Problem, unknown
+from config.telemetry import TRACE
 from schemas.event import ENVELOPE, Event
+from schemas.fields import NANO
 from schemas.wire import CLASSES, sentences
 from soulfra.moment import implausible
 from soulfra.usage import verdict_key
@@ -26,6 +29,7 @@ router = APIRouter(tags=["events"])
 
 WRITABLE = {name: event for name, event in CLASSES.items() if "callers" in topic_of(event).written_by}
 ATTRIBUTES = {"specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema", "data"}
+TIMESTAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]")  # how RFC 3339 begins; a bare number is no time
 BATCH, STRUCTURED = "application/cloudevents-batch+json", "application/cloudevents+json"
 
 
@@ -75,14 +79,14 @@ def _body_schema() -> dict[str, Any]:
 async def accept(request: Request, caller: Caller, log: TheLog) -> Response:
     """Store events. `accepted` means stored; each event of a batch gets its own verdict, and they add up."""
     said = await _events(request)
-    verdicts = await asyncio.gather(*(_verdict(one, n, request, caller, log) for n, one in enumerate(said.events)))
+    verdicts = await asyncio.gather(*(_verdict(one, n, caller, log) for n, one in enumerate(said.events)))
     if not said.batch:
         return _alone(verdicts[0])
     accepted = sum(verdict.status == "accepted" for verdict in verdicts)
     counts = {"accepted": accepted, "rejected": len(verdicts) - accepted}
     body = {"verdicts": [verdict.told() for verdict in verdicts], **counts}
     positions = ", ".join(_newest(verdicts))
-    return JSONResponse(body, 202 if accepted else 422, {"Soulfra-Position": positions} if positions else None)
+    return Escaped(body, 202 if accepted else 422, {"Soulfra-Position": positions} if positions else None)
 
 
 @router.get("/v1/events/{id}")
@@ -148,15 +152,19 @@ def _parsed(body: bytes) -> Any:
         return json.loads(body, parse_float=Decimal, parse_constant=constant)
     except RecursionError:
         raise Problem(400, "the body is nested too deeply") from None
+    except InvalidOperation:
+        raise Problem(
+            400, "the body holds a number that is too large; write a quantity with at most 18 digits"
+        ) from None
     except ValueError as wrong:
         raise Problem(400, f"the body is not JSON: {wrong}") from None
 
 
-async def _verdict(given: Any, n: int, request: Request, caller: Principal, log: Any) -> Verdict:
+async def _verdict(given: Any, n: int, caller: Principal, log: Any) -> Verdict:
     id = str(given.get("id", "")) if isinstance(given, dict) else ""
     try:
         event = _event(given, caller, datetime.now(UTC))
-        position = await log.publish(event, request.headers.get("traceparent", ""))
+        position = await log.publish(event, TRACE.get())
     except Rejected as no:
         return Verdict(id, "rejected", "", no.reason, f"events[{n}]{'.' if no.place else ''}{no.place}", no.status)
     except Problem as away:
@@ -169,7 +177,7 @@ def _event(given: Any, caller: Principal, now: datetime) -> Event:
     if not isinstance(given, dict):
         raise Rejected(422, "an event is a JSON object (CloudEvents 1.0)")
     kind = given.get("type")
-    if kind not in CLASSES:
+    if not isinstance(kind, str) or kind not in CLASSES:
         raise Rejected(422, f"type {str(kind)[:80]!r} is not known; callers write {', '.join(WRITABLE)}", "type")
     if kind not in WRITABLE:
         writers = ", ".join(topic_of(CLASSES[kind]).written_by)
@@ -179,6 +187,10 @@ def _event(given: Any, caller: Principal, now: datetime) -> Event:
             422, f"{', '.join(sorted(extra))}: no such CloudEvents attribute here; put it into data", min(extra)
         )
     event = _made(WRITABLE[kind], given, caller, now)
+    if given.get("specversion") != "1.0":
+        raise Rejected(422, "specversion is '1.0' (CloudEvents 1.0)", "specversion")
+    if event.source.partition("/")[0] == "soulfra":
+        raise Rejected(403, "the source soulfra is this system itself; name your own", "source")
     if wrong := implausible(event, now):
         raise Rejected(422, wrong, "time")
     return event
@@ -188,9 +200,11 @@ def _made(kind: type[Event], given: dict[str, Any], caller: Principal, now: date
     body = given.get("data")
     if not isinstance(body, dict) or set(body) & set(ENVELOPE):
         raise Rejected(422, "data is an object with the fields of the event", "data")
-    plain = {name: str(value) if isinstance(value, Decimal | int) and name == "quantity" and value is not True else value
-             for name, value in body.items()}  # fmt: skip
-    envelope = {"id": given.get("id"), "source": given.get("source"), "time": given.get("time") or now}
+    plain = {name: _decimal(value) if name == "quantity" else value for name, value in body.items()}
+    time = now if given.get("time") in (None, "") else given["time"]
+    if time is not now and not (isinstance(time, str) and TIMESTAMP.match(time)):
+        raise Rejected(422, "time is a text such as 2026-01-31T12:00:00Z (RFC 3339)", "time")
+    envelope = {"id": given.get("id"), "source": given.get("source"), "time": time}
     try:
         return kind.model_validate(
             {**envelope, "tenant": caller.tenant, "user": _subject(given.get("subject"), caller), **plain}
@@ -202,11 +216,20 @@ def _made(kind: type[Event], given: dict[str, Any], caller: Principal, now: date
         raise Rejected(no.status, no.detail, "subject") from None
 
 
+def _decimal(quantity: Any) -> Any:
+    """A JSON number as the decimal text it stands for, where its size allows."""
+    if isinstance(quantity, Decimal) and -NANO <= quantity.adjusted() <= 18:
+        return f"{quantity:f}"
+    return str(quantity) if isinstance(quantity, Decimal | int) and not isinstance(quantity, bool) else quantity
+
+
 def _subject(subject: Any, caller: Principal) -> str:
     """The person an event is about; another than the caller only with the scope for it."""
     if subject in (None, "", caller.subject):
         return caller.subject
-    if "events:write" not in caller.scopes or not isinstance(subject, str):
+    if not isinstance(subject, str):
+        raise Problem(422, "subject is the id of a person, as text")
+    if "events:write" not in caller.scopes:
         raise Problem(403, "only a token with the scope events:write may name another subject than its own")
     return subject
 

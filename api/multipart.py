@@ -9,6 +9,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from api.problem import Problem
 
+BEFORE = 1024 * 1024  # bytes of other fields that may stand before the file
 WRONG = "the form cannot be read; send one file, as `curl -F file=@chat.json` does"
 
 
@@ -52,11 +53,16 @@ async def file_of(stream: AsyncIterator[bytes], content_type: str) -> tuple[str,
     boundary = options.get(b"boundary")
     if not boundary:
         raise Problem(422, WRONG)
-    parts = _Parts(boundary)
+    try:
+        parts, seen = _Parts(boundary), 0
+    except FormParserError:
+        raise Problem(422, WRONG) from None
     async for chunk in stream:
         _feed(parts, chunk)
         if parts.name is not None:
             return parts.name[:255], _rest(parts, stream)
+        if (seen := seen + len(chunk)) > BEFORE:
+            break
     raise Problem(422, WRONG)
 
 

@@ -20,6 +20,7 @@ from soulfra import persona, suggestion, trust, usage
 from topics import AGENT_ROWS, TRUST_ROWS, USAGE_ROWS, USER_ROWS
 
 router = APIRouter(prefix="/v1", tags=["people"])
+BODY_LIMIT = 65_536  # bytes
 USERS = uuid.UUID("5017f7a0-0000-5000-8000-50017f7a0002")  # namespace of ids derived from an Idempotency-Key
 
 
@@ -30,7 +31,7 @@ class NewUser(BaseModel):
     standing: Literal["ANONYMOUS", "MAIL", "IDENTITY"] = "ANONYMOUS"
 
 
-@router.post("/users", status_code=202)
+@router.post("/users", status_code=202, max_body_size=BODY_LIMIT)
 async def register(
     new: NewUser,
     caller: Caller,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import uuid
+from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 log = logging.getLogger("soulfra.edge")
 
@@ -17,6 +20,13 @@ TITLES = {
     409: "Conflict", 412: "Not there yet", 413: "Too large", 415: "Unsupported media type", 422: "Cannot be taken",
     500: "Our mistake", 503: "Not available now", 507: "No room",
 }  # fmt: skip
+
+
+class Escaped(JSONResponse):
+    """JSON in ASCII: what a caller sent is told back to them, and half a character cannot be encoded."""
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content, separators=(",", ":"), allow_nan=False).encode()
 
 
 class Problem(Exception):
@@ -40,7 +50,7 @@ def unknown(what: str) -> Problem:
 def answer(problem: Problem) -> JSONResponse:
     body = {"type": "about:blank", "title": TITLES.get(problem.status, "Problem"), "status": problem.status}
     headers = problem.headers | ({"WWW-Authenticate": "Bearer"} if problem.status == 401 else {})
-    return JSONResponse(
+    return Escaped(
         {**body, "detail": problem.detail, **problem.more}, problem.status, headers, "application/problem+json"
     )
 
@@ -59,12 +69,17 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def plain(request: Request, wrong: HTTPException) -> JSONResponse:
-        detail = (
-            f"there is nothing at {request.url.path}; /openapi.json lists what is"
-            if wrong.status_code == 404
-            else str(wrong.detail)
-        )
-        return answer(Problem(wrong.status_code, detail, headers=dict(wrong.headers or {})))
+        path, headers = request.url.path, dict(wrong.headers or {})
+        sentences = {
+            404: f"there is nothing at {path}; /openapi.json lists what is",
+            405: f"{request.method} is not possible at {path}; {headers.get('Allow', 'another method')} is",
+            413: f"the body is larger than {path} takes; send less",
+        }
+        return answer(Problem(wrong.status_code, sentences.get(wrong.status_code, str(wrong.detail)), headers=headers))
+
+    @app.exception_handler(ClientDisconnect)
+    async def gone(request: Request, wrong: ClientDisconnect) -> Response:
+        return Response(status_code=499)
 
     @app.exception_handler(Exception)
     async def bug(request: Request, wrong: Exception) -> JSONResponse:

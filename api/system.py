@@ -18,6 +18,7 @@ PAGE = (Path(__file__).parent / "pages" / "index.html").read_text()
 PAGE_POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 SCRIPT = (Path(__file__).parent / "pages" / "index.js").read_text()
 STYLE = (Path(__file__).parent / "pages" / "index.css").read_text()
+LOOKUP_LIMIT = 1024 * 1024  # bytes of a contract that is looked up
 READ_ONLY = (
     "this registry is read-only: contracts are frozen in the code (`make freeze`); set auto.register.schemas to false"
 )
@@ -91,10 +92,13 @@ async def subject_version(name: str, version: str) -> Response:
     )
 
 
-@router.post("/subjects/{name}", tags=["registry"])
+@router.post("/subjects/{name}", tags=["registry"], max_body_size=LOOKUP_LIMIT)
 async def lookup(name: str, request: Request) -> Response:
     """The id of a contract that is given as text."""
-    given = json.loads((await request.json())["schema"])
+    try:
+        given = json.loads((await request.json())["schema"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return JSONResponse({"error_code": 42201, "message": 'the body is {"schema": "<the contract as text>"}'}, 422)
     found = [one for one in versions(_subjects().get(name, "")) if one.schema == given]
     return JSONResponse(_told(name, found[-1])) if found else _missing(40403, "schema not found")
 

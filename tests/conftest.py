@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,7 @@ class System:
                 if name != "api"
             },
         }
+        self._open: list[httpx.Client] = []
         os.environ.update(self.environment)
         self.settings = Settings()
 
@@ -127,7 +129,14 @@ class System:
 
         return Path(schemas.__file__).parent / "contracts"
 
-    @property
+    def close(self) -> None:
+        """The end of all tests."""
+        self.stop()
+        self.redis.close()
+        for client in self._open:
+            client.close()
+
+    @cached_property
     def redis(self) -> redis.Redis:
         return redis.Redis.from_url(self.environment["SOULFRA_REDIS__URL"])
 
@@ -139,6 +148,7 @@ class System:
             base_url=f"http://127.0.0.1:{self.ports['api']}", headers={"Authorization": f"Bearer {bearer}"}, timeout=60
         )
         made.user = user  # type: ignore[attr-defined]
+        self._open.append(made)
         return made
 
 
@@ -149,7 +159,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     ensure_first_token(made.settings)
     made.start()
     yield made
-    made.stop()
+    made.close()
 
 
 @pytest.fixture

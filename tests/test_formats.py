@@ -176,19 +176,6 @@ def test_control_characters_and_direction_marks_are_taken_out() -> None:
     assert shown(exported(tree(("a", None, said("a\x00b\u202ec\x1b[31m")), current="a"))) == ["abc[31m"]
 
 
-def test_a_long_conversation_takes_one_walk() -> None:
-    n = 20_000  # a walk per message would outlast the test's own limit
-    nodes = {
-        str(i): {
-            "parent": str(i - 1) if i else None,
-            "children": [str(i + 1)] if i < n - 1 else [],
-            "message": said("hi"),
-        }
-        for i in range(n)
-    }
-    assert len(shown(exported({"mapping": nodes, "current_node": str(n - 1)}))) == n
-
-
 def zipped(members: dict[str, bytes], **how: Any) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", **{"compression": zipfile.ZIP_DEFLATED, **how}) as archive:

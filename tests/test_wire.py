@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import shutil
 import subprocess
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import httpx
@@ -23,8 +24,9 @@ pytestmark = pytest.mark.kafka
 
 
 @pytest.fixture(scope="module")
-def registry(system: System) -> SchemaRegistryClient:
-    return SchemaRegistryClient({"url": f"http://127.0.0.1:{system.ports['api']}"})
+def registry(system: System) -> Iterator[SchemaRegistryClient]:
+    with SchemaRegistryClient({"url": f"http://127.0.0.1:{system.ports['api']}"}) as client:
+        yield client
 
 
 def counted(system: System, user: str) -> dict[str, str]:
