@@ -14,6 +14,7 @@ from fastapi import FastAPI, Request, Response
 from api import chats, events, people, problem, system
 from api.auth import Verifier
 from api.copy import Copy
+from api.leftover import Leftover
 from api.log import Log
 from config import Settings, metrics, telemetry
 from config import settings as configured
@@ -62,4 +63,5 @@ def make(settings: Settings | None = None) -> FastAPI:
             response.headers.setdefault(name, value)
         return response
 
+    app.add_middleware(Leftover)
     return app

@@ -68,6 +68,9 @@ def start(service: str, settings: Settings) -> None:
     logging.basicConfig(level=settings.telemetry.log_level, handlers=[handler], force=True)
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("faust.transport.producer").setLevel(
+        logging.ERROR
+    )  # it warns of every full buffer, which is its normal state
     metrics.BUILD.info({"version": version("soulfra"), "service": service})
 
 

@@ -121,15 +121,19 @@ def _stricter(old: object, new: object, place: str) -> Iterator[str]:
     if isinstance(old, list) and isinstance(new, list):
         for a, b in zip(old, new, strict=False):
             yield from _stricter(a, b, place)
+    if (before := _logical(old)) != (after := _logical(new)):
+        yield f"{place}: its logical type may not change ({before} to {after})"
     if not isinstance(old, dict) or not isinstance(new, dict):
         return
-    if old.get("logicalType") != new.get("logicalType"):
-        yield f"{place}: its logical type may not change ({old.get('logicalType')} to {new.get('logicalType')})"
     if old.get("type") == "enum" and new.get("default") != "UNKNOWN":
         yield f"{place}: an enum has the default UNKNOWN"
     for key in ("items", "values", "type"):
         yield from _stricter(old.get(key), new.get(key), place)
     yield from _stricter_fields(old.get("fields", []), new.get("fields", []), place)
+
+
+def _logical(type_: object) -> str | None:
+    return type_.get("logicalType") if isinstance(type_, dict) else None
 
 
 def _stricter_fields(old: list[Schema], new: list[Schema], place: str) -> Iterator[str]:

@@ -9,6 +9,7 @@ import io
 import struct
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from enum import Enum
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ import fastavro
 from pydantic import ValidationError
 
 from schemas import EVENTS
-from schemas.event import Event, Malformed
+from schemas.event import Event, Malformed, Part
 from schemas.frozen import FIRST_ID, frozen, latest
 
 MAGIC = 0
@@ -167,6 +168,6 @@ def _plain(value: Any) -> Any:
         return {name: _plain(inner) for name, inner in value.items()}
     if isinstance(value, list):
         return [_plain(inner) for inner in value]
-    if hasattr(value, "model_fields"):
+    if isinstance(value, Part):
         return {name: _plain(getattr(value, name)) for name in type(value).model_fields}
-    return getattr(value, "name", value) if not isinstance(value, str) or hasattr(value, "name") else value
+    return value.name if isinstance(value, Enum) else value

@@ -11,7 +11,7 @@ import logging
 import time
 import traceback
 from collections import defaultdict, deque
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -35,7 +35,6 @@ log = logging.getLogger("soulfra.tables")
 PIPELINE = "tables"
 IN_A_ROW, OF_THE_LAST, SHARE = 20, 1_000, 0.05  # exceptions of our own code after which a deploy stops itself
 FORWARDED = "soulfra.forwarded"
-HOLE = 5.0  # seconds to wait for a record that the log may not have
 
 
 class Ledger:
@@ -48,12 +47,14 @@ class Ledger:
         ids: Mapping[str, str],
         partitions: int,
         foreign: Lookup,
+        first_from: Callable[[str, int, int], int],
     ) -> None:
-        self.app, self.tables, self.ids, self.partitions, self.foreign = app, tables, ids, partitions, foreign
+        self.app, self.tables, self.ids, self.partitions = app, tables, ids, partitions
+        self.foreign, self.first_from = foreign, first_from
         self.broken: str = ""
         self.done: dict[TP, tuple[int, float]] = {}  # next offset, and when (monotonic seconds)
         self._locks: dict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._sought: dict[TP, tuple[int, float]] = {}
+        self._sought: dict[TP, int] = {}
         self._outcomes: deque[bool] = deque(maxlen=OF_THE_LAST)
 
     async def take(self, message: Any) -> None:
@@ -77,16 +78,16 @@ class Ledger:
             return False
         if place.offset == expected or topic_named(place.topic).keep:
             return True
+        if await asyncio.to_thread(self.first_from, place.topic, place.partition, expected) >= place.offset:
+            return True  # the log itself has nothing in between
         tp = TP(place.topic, place.partition)
-        sought, since = self._sought.get(tp, (-1, 0.0))
-        if sought != expected:
+        if self._sought.get(tp) != expected:
+            self._sought[tp] = expected
             log.warning(
-                "the group's offset is ahead of the tables by %d records; reading them again", place.offset - expected
+                "the group's offset is %d records ahead of the tables; reading them again", place.offset - expected
             )
-            self._sought[tp] = expected, time.monotonic()
             await self.app.consumer.seek(tp, expected)
-            return False
-        return time.monotonic() - since > HOLE
+        return False
 
     def expected(self, topic: str, partition: int) -> int:
         """The next offset of a source topic that the tables of a partition do not contain."""

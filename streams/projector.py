@@ -107,7 +107,6 @@ class Projector:
             place = Place(self._tables.get(message.topic() or "", ""), message.partition() or 0)
             failed = message.error()
             if failed is None:
-                self.ended[place] = False
                 change = Change(message.offset() or 0, (message.key() or b"").decode(), message.value() or b"")
                 found.setdefault(place, []).append(change)
             elif failed.code() == KafkaError._PARTITION_EOF:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import faust
+from confluent_kafka import Consumer, TopicPartition
 from faust.types import StreamT
 
 import streams.chats
@@ -23,10 +25,12 @@ from streams.app import Stopped, source
 from streams.ledger import Ledger
 from streams.registry import Registry
 from topics import CLOCK, TABLES, TABLES_APP, TOPICS, Topic
+from topics.broker import reader
 from topics.plan import check
 
 TICK, TICK_NEAR_MIDNIGHT = 60.0, 1.0  # seconds; ages of tiers fall due at midnight, UTC
 DAY = 86_400
+PROBED = 5.0  # seconds that the log may take to answer
 
 
 async def run(settings: Settings) -> None:
@@ -42,7 +46,7 @@ async def run(settings: Settings) -> None:
         )
         for table in TABLES
     }
-    ledger = Ledger(app, tables, ids, settings.kafka.partitions, Registry(settings.registry.url))
+    ledger = Ledger(app, tables, ids, settings.kafka.partitions, Registry(settings.registry.url), probe(settings))
     for topic in TOPICS:
         follow(app, topic, ledger)
     health = Health(lambda: stuck(app, ledger, settings.worker.stuck_seconds), lambda: unready(app))
@@ -51,6 +55,21 @@ async def run(settings: Settings) -> None:
         await faust_app.serve(app, [lambda: watch(app, ledger), lambda: tick(app, ledger)])
     finally:
         server.shutdown()
+
+
+def probe(settings: Settings) -> Callable[[str, int, int], int]:
+    """Asks the log itself for the first record at or after an offset."""
+
+    def first_from(topic: str, partition: int, offset: int) -> int:
+        consumer = Consumer(reader(settings.kafka, "probe", f"{TABLES_APP}-probe"))
+        try:
+            consumer.assign([TopicPartition(topic, partition, offset)])
+            found = consumer.poll(PROBED)
+            return offset if found is None or found.error() else found.offset() or 0
+        finally:
+            consumer.close()
+
+    return first_from
 
 
 def follow(app: faust.App, topic: Topic, ledger: Ledger) -> None:

@@ -87,11 +87,14 @@ class System:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def begin(self, name: str) -> None:
-        log = (self.folder / f"{name}.log").open("ab")
-        words = [sys.executable, "-m", "cli", *PARTS[name]]
-        self.running[name] = subprocess.Popen(words, stdout=log, stderr=log, start_new_session=True)
-        log.close()
+    def begin(self, name: str, called: str = "", **settings: str) -> None:
+        """Starts a part; another one of its kind under another name and other settings."""
+        called = called or name
+        words, environment = [sys.executable, "-m", "cli", *PARTS[name]], {**os.environ, **settings}
+        with (self.folder / f"{called}.log").open("ab") as log:
+            self.running[called] = subprocess.Popen(
+                words, stdout=log, stderr=log, env=environment, start_new_session=True
+            )
 
     def ready(self, name: str) -> None:
         url = f"http://127.0.0.1:{self.ports[name]}/readyz"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import io
@@ -59,7 +60,7 @@ def problem(answer: httpx.Response, status: int) -> dict[str, Any]:
     assert answer.headers["content-type"] == "application/problem+json"
     told: dict[str, Any] = answer.json()
     assert {"type", "title", "status", "detail"} <= set(told) and told["status"] == status
-    assert len(told["detail"].split()) >= 4, told
+    assert len(told["detail"].split()) >= 3, told
     return told
 
 
@@ -198,11 +199,11 @@ def memory(system: System, peak: bool) -> int:
     """Bytes that the processes of the edge hold; the most they held since the last look."""
     held, group = 0, system.running["edge"].pid
     for process in Path("/proc").glob("[0-9]*"):
-        if os.getpgid(int(process.name)) != group:
-            continue
-        lines = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
-        held += int(lines["VmHWM" if peak else "VmRSS"].split()[0]) * 1024
-        (process / "clear_refs").write_text("5")  # forgets the peak
+        with contextlib.suppress(ProcessLookupError):  # another's, and over
+            if os.getpgid(int(process.name)) == group:
+                lines = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
+                held += int(lines["VmHWM" if peak else "VmRSS"].split()[0]) * 1024
+                (process / "clear_refs").write_text("5")  # forgets the peak
     return held
 
 
@@ -217,7 +218,8 @@ def test_a_file_over_the_limit_is_cut_off_while_it_streams_in_constant_memory(
     before = memory(system, peak=False)
     told = problem(edge.post("/v1/chats", content=endless()), 413)
     assert told["limit"] == 100 * MEBIBYTE and str(100 * MEBIBYTE) in told["detail"]
-    assert memory(system, peak=True) - before < 50 * MEBIBYTE
+    grown = memory(system, peak=True) - before
+    assert grown < 50 * MEBIBYTE
     nothing_left(system, edge, sample)
 
 
@@ -234,7 +236,15 @@ def test_a_length_over_the_limit_is_refused_before_a_byte_of_the_file_is_sent(
     system: System, edge: httpx.Client
 ) -> None:
     with spoken(system, edge, f"Content-Length: {200 * MEBIBYTE}") as connection:
-        assert connection.recv(4096).startswith(b"HTTP/1.1 413")
+        answer = connection.recv(4096)
+    assert answer.startswith(b"HTTP/1.1 413") and b"connection: close" in answer.lower()
+
+
+@pytest.mark.parametrize("size", [2_000, 30 * MEBIBYTE], ids=["small", "large"])
+def test_an_early_answer_does_not_spoil_the_next_request(edge: httpx.Client, size: int) -> None:
+    for _ in range(5):
+        problem(edge.post("/v1/chats", content=PNG.ljust(size)), 422)
+        assert edge.get("/v1/chats").status_code == 200
 
 
 @pytest.mark.parametrize("length", ["Content-Length: 50000000", "Transfer-Encoding: chunked"])

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from config.keys import new_user
-from tests.conftest import System, eventually
+from tests.conftest import System, eventually, free_port
 from tests.log import recount
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
@@ -140,16 +140,13 @@ def test_a_killed_projector_leaves_old_answers_with_their_age_and_catches_up(sys
 
 
 def test_two_projectors_are_no_wronger_than_one(system: System) -> None:
-    system.ports["second"] = 0
-    with load(system) as sent:
-        first = system.running.pop("projector")
-        system.begin("projector")  # its telemetry port is taken: it ends, and says so
-        second = system.running.pop("projector")
-        time.sleep(2)
-        second.kill()
-        second.wait()
-        system.running["projector"] = first
+    port = free_port()
+    with load(system, seconds=1) as sent:
+        system.begin("projector", "second projector", SOULFRA_TELEMETRY__PROJECTOR_PORT=str(port))
+        time.sleep(4)
         system.redis.flushall()
+        time.sleep(1)
+        system.kill("second projector")
     never_wrong(sent)
     equals_the_recount(system, sent)
 

@@ -43,13 +43,14 @@ class AssistantUse:
         self._count_answers(talk, {prompt.id: prompt for prompt in prompts})
 
     def _count_answers(self, talk: list[Message], prompts: dict[str, Message]) -> None:
-        answers: dict[str, int] = {}
+        answers, coded = dict[str, int](), set[str]()
         for message in talk:
             if message.role == "assistant" and message.kind == "text":
                 answers[message.reply_to] = answers.get(message.reply_to, 0) + 1
                 if message.visible and "```" in message.text:
-                    self.code += 1
+                    coded.add(message.reply_to)
                     self.coded.add(message.text.count("\n"), message)
+        self.code += len(coded & prompts.keys())
         for parent, n in answers.items():
             if n > 1 and parent in prompts:
                 self.regenerated += 1
