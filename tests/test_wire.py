@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 import httpx
 import pytest
+from confluent_kafka import Producer
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
@@ -89,6 +90,20 @@ def test_a_record_in_a_wrong_partition_is_forwarded_to_its_own_and_counted_once(
     produce(system, "usage.recorded", record, (partition_of(record.key, 8) + 1) % 8)
     assert eventually(lambda: counted(system, user) == {"astray": "1"})
     assert forwarded(system) == before + 1
+
+
+def test_events_written_in_transactions_are_counted_though_their_markers_leave_holes_in_the_log(system: System) -> None:
+    user = new_user()
+    producer = Producer(
+        {"bootstrap.servers": system.kafka.bootstrap, "partitioner": "murmur2_random", "transactional.id": user}
+    )
+    producer.init_transactions(10)
+    for n in range(5):
+        record = encode(usage(user, id=f"t{n}", meter="in.transactions"))
+        producer.begin_transaction()
+        producer.produce("usage.recorded", record.value, record.key, headers=list(record.headers))
+        producer.commit_transaction(10)
+    assert eventually(lambda: counted(system, user) == {"in.transactions": "5"}), counted(system, user)
 
 
 def test_the_registry_refuses_to_register(registry: SchemaRegistryClient, system: System) -> None:
