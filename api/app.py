@@ -19,7 +19,7 @@ from api.log import Log
 from config import Settings, metrics, telemetry
 from config import settings as configured
 from config.objects import Objects
-from config.telemetry import TRACE, Health
+from config.telemetry import TRACE, Health, new_trace
 from topics.plan import check
 
 TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")  # W3C Trace Context 1
@@ -54,7 +54,7 @@ def make(settings: Settings | None = None) -> FastAPI:
     async def measured(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
         started = time.perf_counter()
         trace = request.headers.get("traceparent", "")
-        TRACE.set(trace if TRACEPARENT.fullmatch(trace) else "")
+        TRACE.set(trace if TRACEPARENT.fullmatch(trace) else new_trace())
         response = await answer(request)
         route = getattr(request.scope.get("route"), "path", "(none)")
         took = time.perf_counter() - started

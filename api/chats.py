@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import logging
 import time
 import uuid
 from collections.abc import AsyncIterator
@@ -36,6 +37,7 @@ from soulfra.upload import ChatRow, Stage
 from topics import CHAT_ROWS
 from topics.copy import progress_key
 
+log_ = logging.getLogger("soulfra.edge")
 router = APIRouter(prefix="/v1/chats", tags=["chats"])
 NAMES = uuid.UUID("5017f7a0-0000-5000-8000-50017f7a0001")  # namespace of ids derived from an Idempotency-Key
 LONGEST_NAME = 255
@@ -104,6 +106,7 @@ async def upload(
             await objects.remove_all(folder)
         raise
     metrics.UPLOADED.inc(taken.size)
+    log_.info("chat %s was stored, %d bytes, at %s", chat_id, taken.size, position)
     links = {name: f"/v1/chats/{chat_id}{path}" for name, path in LINKS.items()}
     body = {"chat_id": chat_id, "position": str(position), "links": links}
     return JSONResponse(body, 202, {"Soulfra-Position": str(position), "Location": links["self"]})

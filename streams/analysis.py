@@ -108,7 +108,9 @@ class Job:
             outcome, said = "done", self._done(event, result, folder)
         except Failed as failed:
             outcome, said = "failed", await self._failed(event, failed, folder)
-        metrics.ANALYSIS.labels(outcome).observe(time.perf_counter() - started)
+        took = time.perf_counter() - started
+        metrics.ANALYSIS.labels(outcome).observe(took)
+        log.info("chat %s: analysis %s after %.2f s", event.chat_id, outcome, took)
         await self._show(event.chat_id, 1.0, outcome)
         return said
 

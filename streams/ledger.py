@@ -52,7 +52,8 @@ class Ledger:
         self.app, self.tables, self.ids, self.partitions = app, tables, ids, partitions
         self.foreign, self.first_from = foreign, first_from
         self.broken: str = ""
-        self.done: dict[TP, tuple[int, float]] = {}  # next offset, and when (monotonic seconds)
+        self.done: dict[TP, float] = {}  # when a source partition was last worked on, monotonic seconds
+        self.ready_at = time.monotonic()  # since when there has been something to work on
         self._locks: dict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._sought: dict[TP, int] = {}
         self._outcomes: deque[bool] = deque(maxlen=OF_THE_LAST)
@@ -65,7 +66,7 @@ class Ledger:
             if await self._is_next(place):
                 LABELS.set((("topic", place.topic), ("partition", str(place.partition)), ("offset", str(place.offset))))
                 await self._work(place, message)
-                self.done[TP(place.topic, place.partition)] = place.offset + 1, time.monotonic()
+                self.done[TP(place.topic, place.partition)] = time.monotonic()
                 metrics.PROGRESS.labels(place.topic, str(place.partition)).set(time.time())
             metrics.PROCESSING.labels(PIPELINE).observe(time.perf_counter() - started)
 
@@ -80,14 +81,20 @@ class Ledger:
             return True
         if await asyncio.to_thread(self.first_from, place.topic, place.partition, expected) >= place.offset:
             return True  # the log itself has nothing in between
-        tp = TP(place.topic, place.partition)
+        await self.go_back(place.topic, place.partition)
+        return False
+
+    def idle(self, topic: str, partition: int) -> float:
+        """Seconds since a partition was last worked on, or since it could have been."""
+        return time.monotonic() - max(self.done.get(TP(topic, partition), 0.0), self.ready_at)
+
+    async def go_back(self, topic: str, partition: int) -> None:
+        """Reads from the position on, where the group's offset ran ahead and nothing comes to show it."""
+        expected, tp = self.expected(topic, partition), TP(topic, partition)
         if self._sought.get(tp) != expected:
             self._sought[tp] = expected
-            log.warning(
-                "the group's offset is %d records ahead of the tables; reading them again", place.offset - expected
-            )
+            log.warning("%s/%d does not go on; reading again from the position %d", topic, partition, expected)
             await self.app.consumer.seek(tp, expected)
-        return False
 
     def expected(self, topic: str, partition: int) -> int:
         """The next offset of a source topic that the tables of a partition do not contain."""

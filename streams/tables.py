@@ -30,6 +30,7 @@ from topics.plan import check
 
 TICK, TICK_NEAR_MIDNIGHT = 60.0, 1.0  # seconds; ages of tiers fall due at midnight, UTC
 DAY = 86_400
+GIVEN_UP = 5.0  # seconds without progress after which a partition is read again from its position
 PROBED = 5.0  # seconds that the log may take to answer
 
 
@@ -119,12 +120,28 @@ async def watch(app: faust.App, ledger: Ledger) -> None:
         if ledger.broken:
             raise Stopped(ledger.broken)
         if unready(app):
-            checked = False
+            checked, ledger.ready_at = False, time.monotonic()
+            _measure_recovery(app, ledger)
             continue
         if not checked:
             ledger.check_ids()
             checked = True
         _measure(app, ledger)
+        for (topic, partition), lag in lags(app, ledger).items():
+            if lag and ledger.idle(topic, partition) > GIVEN_UP:
+                await ledger.go_back(topic, partition)
+
+
+def _measure_recovery(app: faust.App, ledger: Ledger) -> None:
+    """How much of each table is not yet read back."""
+    left = dict.fromkeys(ledger.tables, 0)
+    if app.consumer is not None and app.started:
+        named = {table.changelog: table.name for table in TABLES}
+        for tp, remaining in app.tables.recovery.active_remaining().items():  # type: ignore[attr-defined]
+            left[named[tp.topic]] += max(0, remaining)
+    for name, remaining in left.items():
+        metrics.TABLE_READY.labels(name).set(0)
+        metrics.RECOVERY_REMAINING.labels(name).set(remaining)
 
 
 def _measure(app: faust.App, ledger: Ledger) -> None:
@@ -134,6 +151,7 @@ def _measure(app: faust.App, ledger: Ledger) -> None:
         metrics.LAG.labels(TABLES_APP, topic, str(partition)).set(lag)
     for name, table in ledger.tables.items():
         metrics.TABLE_READY.labels(name).set(1)
+        metrics.RECOVERY_REMAINING.labels(name).set(0)
         metrics.TABLE_ROWS.labels(name).set(len(table))
 
 
@@ -164,7 +182,6 @@ def stuck(app: faust.App, ledger: Ledger, seconds: float) -> str:
     if unready(app):
         return ""
     for (topic, partition), lag in lags(app, ledger).items():
-        _, since = ledger.done.get((topic, partition), (0, 0.0))  # type: ignore[call-overload]
-        if lag and time.monotonic() - since > seconds:
+        if lag and ledger.idle(topic, partition) > seconds:
             return f"{topic}/{partition} has {lag} records and was last worked on more than {seconds:.0f} s ago"
     return ""

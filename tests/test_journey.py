@@ -157,3 +157,13 @@ def test_every_process_tells_its_health_and_metrics(system: System, part: str) -
     at = f"http://127.0.0.1:{system.ports[part]}"
     assert httpx.get(f"{at}/healthz").status_code == httpx.get(f"{at}/readyz").status_code == 200
     assert "soulfra_build_info" in httpx.get(f"{at}/metrics").text
+
+
+def test_one_id_joins_the_log_lines_of_an_upload_across_processes(
+    system: System, edge: httpx.Client, sample: bytes
+) -> None:
+    trace = "0123456789abcdef0123456789abcdef"
+    finished(edge, uploaded(edge, sample, traceparent=f"00-{trace}-0123456789abcdef-01"))
+    for part in ("edge", "analysis"):
+        lines = [json.loads(line) for line in (system.folder / f"{part}.log").read_text().splitlines() if trace in line]
+        assert lines and lines[0]["trace.id"] == trace and lines[0]["service.name"] == f"soulfra-{part}"
