@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query, Response
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from api.auth import Caller, own
 from api.copy import Asked, TheCopy, row_of
@@ -25,9 +25,10 @@ USERS = uuid.UUID("5017f7a0-0000-5000-8000-50017f7a0002")  # namespace of ids de
 
 
 class NewUser(BaseModel):
-    """A person to be registered. Nothing that names them: the id is random."""
+    """A person to be registered. Nothing that names them: the id is random, or the caller's own."""
 
     model_config = ConfigDict(extra="forbid")
+    me: bool = Field(False, description="register the caller; anyone may do that for themselves")
     standing: Literal["ANONYMOUS", "MAIL", "IDENTITY"] = "ANONYMOUS"
 
 
@@ -39,11 +40,12 @@ async def register(
     response: Response,
     idempotency_key: Annotated[str | None, Header()] = None,
 ) -> dict[str, str]:
-    """Register a person; the built-in issuer gives a token for them."""
-    if "users:write" not in caller.scopes:
-        raise Problem(403, "registering people needs a token with the scope users:write")
+    """Register a person. The built-in issuer gives a token for another one; `me` has a token already."""
+    if "users:write" not in caller.scopes and not (new.me and new.standing == "ANONYMOUS"):
+        raise Problem(403, "registering another person, or a standing, needs a token with the scope users:write")
     settings = log.settings
-    id = f"u_{uuid.uuid5(USERS, f'{caller.key}:{idempotency_key}').hex[:24]}" if idempotency_key else new_user()
+    made = f"u_{uuid.uuid5(USERS, f'{caller.key}:{idempotency_key}').hex[:24]}" if idempotency_key else new_user()
+    id = caller.subject if new.me else made
     event = UserRegistered(
         id=id,
         source="soulfra/edge",
@@ -55,7 +57,7 @@ async def register(
     position = await log.publish(event)
     response.headers["Soulfra-Position"] = str(position)
     told = {"user_id": id, "position": str(position)}
-    return told if settings.auth.jwks else told | {"token": token(settings, id, tenant=caller.tenant)}
+    return told if settings.auth.jwks or new.me else told | {"token": token(settings, id, tenant=caller.tenant)}
 
 
 @router.get("/users/{id}")

@@ -8,6 +8,7 @@ import contextlib
 import logging
 import multiprocessing
 import os
+import shutil
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -17,6 +18,7 @@ from typing import Any
 
 import faust
 import msgspec
+import psutil
 import redis
 from faust.types import StreamT
 
@@ -41,6 +43,7 @@ log = logging.getLogger("soulfra.analysis")
 
 PIPELINE = "analysis"
 OPEN = 64  # events worked on at a time; they finish in any order, offsets commit up to the first unfinished one
+WORKSPACE = "soulfra-worker-"
 ATTEMPTS = 3  # at a file whose process dies
 SHOWN_EVERY = 0.25  # seconds between two marks of progress
 KEPT_PROGRESS = 3600  # seconds until the stream of progress expires
@@ -122,7 +125,7 @@ class Job:
             told = msgspec.json.decode(await self.objects.read(failure_of(folder, VERSION)), type=dict[str, str])
             raise Failed(Failure(told["reason"]), told["sentence"], told["place"])
         await self._show(event.chat_id, 0.0, "analysing")
-        with tempfile.TemporaryDirectory(prefix="soulfra-") as workspace:
+        with workspace_of(os.getpid()) as workspace:
             try:
                 file = await self.objects.fetch(event.pointer, Path(workspace) / UPLOAD)
             except Missing:
@@ -224,6 +227,7 @@ class Job:
 async def run(settings: Settings) -> None:
     """Runs until it is told to stop. Raises Differs or Stopped with a sentence."""
     check(settings)
+    sweep()
     app = faust_app.make(ANALYSIS_APP, settings)
     job = Job(app, settings)
 
@@ -263,6 +267,19 @@ def stuck(job: Job, settings: Settings) -> str:
     )
 
 
+def workspace_of(worker: int) -> tempfile.TemporaryDirectory[str]:
+    """A folder that names the worker, so that a later one can tell whether it is still of use."""
+    return tempfile.TemporaryDirectory(prefix=f"{WORKSPACE}{worker}-")
+
+
+def sweep() -> None:
+    """Removes the folders of workers that were killed."""
+    for left in Path(tempfile.gettempdir()).glob(f"{WORKSPACE}*-*"):
+        worker = left.name.removeprefix(WORKSPACE).partition("-")[0]
+        if worker.isdigit() and not psutil.pid_exists(int(worker)):
+            shutil.rmtree(left, ignore_errors=True)
+
+
 def analyse_in_process(file: str, format: str, limit: int, chat_id: str, url: str) -> Analysis:
     """Runs in an analysing process; shows its progress as it goes."""
     told = 0.0
@@ -273,7 +290,7 @@ def analyse_in_process(file: str, format: str, limit: int, chat_id: str, url: st
             told = time.monotonic()
             show(url, chat_id, share, "analysing")
 
-    with tempfile.TemporaryDirectory(prefix="soulfra-") as workspace:
+    with workspace_of(os.getppid()) as workspace:
         return analyse(Path(file), workspace=Path(workspace), format=format or None, limit=limit, progress=progress)
 
 

@@ -26,6 +26,7 @@ from schemas.wire import Headers, Lookup, Record, decode, encode
 from soulfra.moment import implausible
 from streams.app import Stopped
 from streams.fold import Refused, Rows, folded
+from streams.registry import Unreachable
 from topics import TABLES, Topic, topic_named, topic_of
 from topics.place import Position, partition_of
 from topics.rows import PositionRow, position_key
@@ -126,6 +127,9 @@ class Ledger:
             follows = [
                 _dead(place, message, headers, refused, "malformed" if isinstance(refused, Malformed) else "refused")
             ]
+        except Unreachable as away:
+            self.broken = str(away)  # the event may be good: it is read again when the registry is back
+            await asyncio.Event().wait()
         except Exception as ours:
             log.exception("an event could not be folded; it was dead-lettered")
             rows, follows = Rows(place, self.tables, self.partitions), [_dead(place, message, headers, ours, "failed")]

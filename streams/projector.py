@@ -73,6 +73,7 @@ class Projector:
                 beat = self.progress = time.monotonic()
                 for place in list(self.next):
                     self._step(place, [])
+                    self._measure(place)
         self._consumer.close()
 
     def unready(self) -> str:
@@ -84,6 +85,13 @@ class Projector:
     def stuck(self, seconds: float) -> str:
         idle = time.monotonic() - self.progress
         return f"nothing was done for {idle:.0f} s" if self.next and idle > seconds else ""
+
+    def _measure(self, place: Place) -> None:
+        """How far Redis is behind the changelog, as far as the client knows its end."""
+        changelog = self._changelogs[place.table]
+        _, end = self._consumer.get_watermark_offsets(TopicPartition(changelog, place.partition), cached=True)
+        if place in self.next and end >= 0:
+            metrics.LAG.labels(PROJECTOR_GROUP, changelog, str(place.partition)).set(max(0, end - self.next[place]))
 
     def _assigned(self, consumer: Consumer, given: list[TopicPartition]) -> None:
         metrics.REBALANCES.labels(PROJECTOR_GROUP).inc()

@@ -4,11 +4,13 @@ known again the answers say so."""
 from __future__ import annotations
 
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
+from pathlib import Path
 
 import httpx
 import pytest
@@ -177,8 +179,11 @@ def test_an_analysis_survives_the_death_of_its_worker(system: System, sample: by
         chat_ids = [client.post("/v1/chats", content=sample).json()["chat_id"] for _ in range(3)]
         system.begin("analysis")
         time.sleep(3)
+        dead = system.running["analysis"].pid
         system.kill("analysis")
+        left = Path(tempfile.mkdtemp(prefix=f"soulfra-worker-{dead}-"))
         system.restart("analysis")
+        assert not left.exists(), "a killed worker's folder stays behind"
         for chat_id in chat_ids:
             told = client.get(f"/v1/chats/{chat_id}", params={"until": "agent", "wait": "30s"}).json()
             assert told["status"] == "done" and told["reached"]

@@ -140,6 +140,15 @@ def test_a_new_person_starts_with_the_prior_of_their_standing(system: System) ->
         assert person.get("/v1/users/me", params=asked).json()["standing"] == "IDENTITY"
 
 
+def test_anyone_may_register_themselves_and_only_themselves(edge: httpx.Client) -> None:
+    told = edge.post("/v1/users", json={"me": True})
+    assert told.status_code == 202 and told.json()["user_id"] == edge.user  # type: ignore[attr-defined]
+    asked = {"after": told.headers["Soulfra-Position"], "wait": "10s"}
+    assert edge.get("/v1/users/me", params=asked).json()["standing"] == "ANONYMOUS"
+    for more in ({}, {"me": True, "standing": "IDENTITY"}):
+        assert edge.post("/v1/users", json=more).status_code == 403
+
+
 def test_nothing_of_a_chat_is_in_the_raw_log(system: System, edge: httpx.Client) -> None:
     canary = "kanarienvogel-4711"
     export = json.dumps([{"uuid": "u", "name": canary, "chat_messages": [

@@ -86,7 +86,10 @@ def run(
         with _stopped_by_signals(launcher.asked):
             try:
                 _start(launcher, now, home, first, children)
-                _say_how_to_use(now, (token or first_token)(now))
+                given = (token or first_token)(now)
+                if children is None:
+                    _introduce(address_of(now), given)
+                _say_how_to_use(now, given)
                 launcher.watch()
             except Asked:
                 pass
@@ -198,14 +201,34 @@ def _stopped_by_signals(asked: threading.Event) -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def address_of(now: Settings) -> str:
+    return now.edge.public_url or f"http://{reachable(now.edge.host)}:{now.edge.port}"
+
+
+def _introduce(address: str, token: Path) -> None:
+    """Registers the person of the first-run token, once: trust begins with that."""
+    import httpx
+
+    bearer = {"Authorization": f"Bearer {token.read_text().strip()}"}
+    with httpx.Client(base_url=address, headers=bearer, timeout=10) as client:
+        for _ in range(50):  # the projector may still be filling Redis
+            known = client.get("/v1/users/me").status_code
+            if known != 503:
+                break
+            time.sleep(0.1)
+        if known == 404:
+            client.post("/v1/users", json={"me": True})
+
+
 def _say_how_to_use(now: Settings, token: Path) -> None:
-    address = now.edge.public_url or f"http://{reachable(now.edge.host)}:{now.edge.port}"
+    address, secret = address_of(now), token.read_text().strip()
     token = Path(os.path.relpath(token)) if token.is_relative_to(Path.cwd()) else token
     print(
         f"""
 Soulfra is ready:  {address}
 
-  your token       {token}
+  your token       {secret}
+                   (also in {token}; valid for {now.auth.token_days} days, renewed by a start in its last week)
   try it           .venv/bin/soulfra upload --sample
   your own chat    curl -H "Authorization: Bearer $(cat {token})" \\
                      -H 'Content-Disposition: attachment; filename="chat.txt"' \\
