@@ -8,6 +8,7 @@ import contextlib
 import logging
 import multiprocessing
 import os
+import resource
 import shutil
 import tempfile
 import time
@@ -44,6 +45,7 @@ log = logging.getLogger("soulfra.analysis")
 PIPELINE = "analysis"
 OPEN = 64  # events worked on at a time; they finish in any order, offsets commit up to the first unfinished one
 WORKSPACE = "soulfra-worker-"
+MEMORY = 2 * 1024**3  # bytes of address space of one analysing process; 100 MB need a quarter of it
 ATTEMPTS = 3  # at a file whose process dies
 SHOWN_EVERY = 0.25  # seconds between two marks of progress
 KEPT_PROGRESS = 3600  # seconds until the stream of progress expires
@@ -69,7 +71,9 @@ class Job:
         self._pool = self._fresh()
 
     def _fresh(self) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(self._processes, multiprocessing.get_context("spawn"), max_tasks_per_child=64)
+        return ProcessPoolExecutor(
+            self._processes, multiprocessing.get_context("spawn"), initializer=bounded, max_tasks_per_child=64
+        )
 
     def stop(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
@@ -157,6 +161,8 @@ class Job:
                 raise Failed(
                     Failure.TOO_SLOW, f"the analysis took more than {limit}; upload a part of the chat"
                 ) from None
+            except MemoryError:
+                raise Failed(Failure.TOO_LARGE, "reading the chat takes too much memory; upload a part of it") from None
             except BrokenProcessPool:
                 log.warning("an analysing process died; trying again")
                 self._renew(pool)
@@ -265,6 +271,11 @@ def stuck(job: Job, settings: Settings) -> str:
         if job.running and time.monotonic() - job.last > bound
         else ""
     )
+
+
+def bounded() -> None:
+    """An analysing process may not take the machine's memory: what needs more fails alone."""
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
 
 
 def workspace_of(worker: int) -> tempfile.TemporaryDirectory[str]:

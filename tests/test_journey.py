@@ -176,3 +176,13 @@ def test_one_id_joins_the_log_lines_of_an_upload_across_processes(
     for part in ("edge", "analysis"):
         lines = [json.loads(line) for line in (system.folder / f"{part}.log").read_text().splitlines() if trace in line]
         assert lines and lines[0]["trace.id"] == trace and lines[0]["service.name"] == f"soulfra-{part}"
+
+
+@pytest.mark.timeout(120)
+def test_a_chat_that_would_take_the_machines_memory_fails_alone(system: System, edge: httpx.Client, sample: bytes) -> None:
+    first = json.dumps(json.loads(sample)[0])
+    hostile = uploaded(edge, f"[{first}{',1' * 45_000_000}]".encode())
+    good = uploaded(edge, sample)
+    assert finished(edge, good)["status"] == "done"
+    told = edge.get(f"/v1/chats/{hostile}", params={"until": "analysis", "wait": "30s"}).json()
+    assert told["status"] == "failed" and "memory" in told["failure"]["sentence"], told
