@@ -179,7 +179,9 @@ def test_one_id_joins_the_log_lines_of_an_upload_across_processes(
 
 
 @pytest.mark.timeout(120)
-def test_a_chat_that_would_take_the_machines_memory_fails_alone(system: System, edge: httpx.Client, sample: bytes) -> None:
+def test_a_chat_that_would_take_the_machines_memory_fails_alone(
+    system: System, edge: httpx.Client, sample: bytes
+) -> None:
     first = json.dumps(json.loads(sample)[0])
     hostile = uploaded(edge, f"[{first}{',1' * 45_000_000}]".encode())
     good = uploaded(edge, sample)
