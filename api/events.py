@@ -202,8 +202,11 @@ def _made(kind: type[Event], given: dict[str, Any], caller: Principal, now: date
         raise Rejected(422, "data is an object with the fields of the event", "data")
     plain = {name: _decimal(value) if name == "quantity" else value for name, value in body.items()}
     time = now if given.get("time") in (None, "") else given["time"]
-    if time is not now and not (isinstance(time, str) and TIMESTAMP.match(time)):
-        raise Rejected(422, "time is a text such as 2026-01-31T12:00:00Z (RFC 3339)", "time")
+    for place, said in (("time", time), ("data.occurred_at", body.get("occurred_at"))):
+        if said not in (now, None) and not (isinstance(said, str) and TIMESTAMP.match(said)):
+            raise Rejected(422, f"{place} is a text such as 2026-01-31T12:00:00Z (RFC 3339)", place)
+    if str(plain.get("quantity", "")).startswith("-") and "events:write" not in caller.scopes:
+        raise Rejected(403, "only a token with the scope events:write may take usage back", "data.quantity")
     envelope = {"id": given.get("id"), "source": given.get("source"), "time": time}
     try:
         return kind.model_validate(

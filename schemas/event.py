@@ -70,8 +70,11 @@ class Event(Part):
         )
 
     def digest(self) -> str:
-        """Digest of what the event says. The same id with another digest is a conflict."""
-        said = self.model_dump(mode="json", exclude={"id", "source"})
+        """Digest of what the event says, not of when it was said: a retry without a time of its own says the same.
+
+        The same id with another digest is a conflict.
+        """
+        said = self.model_dump(mode="json", exclude={"id", "source", "time"})
         return hashlib.sha256(json.dumps(said, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:32]
 
     def at(self, time: datetime) -> Self:

@@ -360,6 +360,7 @@ WRONG: dict[str, tuple[Any, int, str, str]] = {
     "quantity of 20 digits": (used(quantity="1" * 20), 422, "quantity: ", "data.quantity"),
     "quantity a number of 20 digits": (used(quantity=int("1" * 20)), 422, "quantity: ", "data.quantity"),
     "quantity of 10 decimals": (used(quantity="0.0000000001"), 422, "quantity: ", "data.quantity"),
+    "occurred_at a number": (used(occurred_at=1767225600), 422, "is a text such as", "data.occurred_at"),
     "quantity NaN as text": (used(quantity="NaN"), 422, "quantity: ", "data.quantity"),
     "quantity Infinity as text": (used(quantity="Infinity"), 422, "quantity: ", "data.quantity"),
     "a field too many": (used(colour="red"), 422, "colour: ", "data.colour"),
@@ -462,6 +463,12 @@ def test_an_event_may_come_in_headers_in_an_envelope_or_in_a_batch(writer: httpx
     assert only(writer, 3)
     meters = {meter["meter"]: meter["quantity"] for meter in writer.get("/v1/users/me/usage").json()["meters"]}
     assert meters["tokens.out"] == "2.0000001"
+
+
+def test_nobody_takes_their_own_usage_back(edge: httpx.Client, writer: httpx.Client) -> None:
+    taken_back = used(quantity="-1")
+    assert "events:write" in problem(edge.post("/v1/events", json=taken_back), 403)["detail"]
+    assert writer.post("/v1/events", json=taken_back).status_code == 202
 
 
 def test_another_subject_needs_the_scope_for_it(edge: httpx.Client, writer: httpx.Client) -> None:

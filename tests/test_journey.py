@@ -96,6 +96,15 @@ def test_an_event_sent_twice_is_counted_once_and_another_payload_is_a_conflict(s
         assert client.get("/v1/users/me/usage").json()["meters"][0]["quantity"] == "2"
 
 
+def test_a_retry_without_a_time_of_its_own_is_a_duplicate(system: System) -> None:
+    with system.client(("events:write",)) as client:
+        event = {"specversion": "1.0", "id": "again", "source": "test", "type": "usage.recorded",
+                 "data": {"meter": "calls", "quantity": "1"}}  # fmt: skip
+        positions = [client.post("/v1/events", json=event).headers["Soulfra-Position"] for _ in range(2)]
+        asked = {"source": "test", "after": positions[1], "wait": "10s"}
+        assert client.get("/v1/events/again", params=asked).json()["verdict"] == "duplicate"
+
+
 def test_a_position_of_an_indirect_topic_names_the_right_call(edge: httpx.Client, sample: bytes) -> None:
     position = edge.post("/v1/chats", content=sample).headers["Soulfra-Position"]
     answer = edge.get("/v1/users/me/trust", params={"after": position})

@@ -94,7 +94,12 @@ def test_the_first_record_of_an_id_counts_and_the_same_again_is_a_duplicate() ->
     assert (row.of(), row.of(7), row.of(9)) == ("counted", "counted", "duplicate")
 
 
-@pytest.mark.parametrize("other", [used("2"), used(at=NOON + timedelta(seconds=1)), used(occurred_at=NOON)])
+def test_the_same_content_said_at_another_time_is_a_duplicate() -> None:
+    row = usage.judged(usage.judged(None, used(), 7), used(at=NOON + timedelta(seconds=1)), 8)
+    assert (row.duplicates, row.conflicts, row.of(8)) == (1, 0, "duplicate")
+
+
+@pytest.mark.parametrize("other", [used("2"), used(occurred_at=NOON)])
 def test_the_same_id_with_another_payload_is_a_conflict_and_changes_nothing_counted(other: UsageRecorded) -> None:
     first = usage.judged(None, used(), 7)
     row = usage.judged(first, other, 8)
