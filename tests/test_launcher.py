@@ -31,13 +31,12 @@ PATIENCE = 30.0  # seconds
 # A launcher with stand-ins for the workers: argv[1] is a JSON list of (name, argv, ready_url).
 LAUNCHER = """
 import json, sys
-from pathlib import Path
 from cli.errors import Failed
 from cli.local.children import Child
 from cli.local.run import run
 children = [Child(*child) for child in json.loads(sys.argv[1])]
 try:
-    run(first=[], children=children, token=lambda settings: Path(settings.local.data) / "dev-token")
+    run(first=[], children=children)
 except Failed as failed:
     sys.exit(f"soulfra: {failed}")
 """

@@ -22,8 +22,6 @@ from config.explain import is_set
 
 LEFTOVERS = 8.0  # seconds that the parts of a killed launcher may take to end
 
-Token = Callable[[Settings], Path]
-
 
 class Launcher:
     """The parts that run, in the order they were started."""
@@ -68,9 +66,7 @@ class Launcher:
         print(f"  {time.monotonic() - self._began:5.1f} s  {what}", flush=True)
 
 
-def run(
-    first: Sequence[Child] | None = None, children: Sequence[Child] | None = None, token: Token | None = None
-) -> None:
+def run(first: Sequence[Child] | None = None, children: Sequence[Child] | None = None) -> None:
     """Starts everything, says how to use it, waits, and stops it in order.
 
     `first` run one after the other and end before the children start. Raises Failed when a part dies.
@@ -86,7 +82,7 @@ def run(
         with _stopped_by_signals(launcher.asked):
             try:
                 _start(launcher, now, home, first, children)
-                given = (token or first_token)(now)
+                given = first_token(now)
                 if children is None:
                     _introduce(address_of(now), given)
                 _say_how_to_use(now, given)
