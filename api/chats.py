@@ -20,7 +20,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 from redis.exceptions import RedisError
 
 from api.auth import Caller, Principal
-from api.copy import POLL, Asked, Copy, Snapshot, TheCopy, freshness, row_of, seconds
+from api.copy import NOW, POLL, Asked, Copy, Snapshot, TheCopy, freshness, row_of, seconds
 from api.log import TheLog
 from api.multipart import file_of
 from api.problem import Problem, unknown
@@ -160,7 +160,7 @@ async def progress(
 ) -> Response:
     """Progress as server-sent events. The stream ends by itself; reconnect with Last-Event-ID."""
     until = time.monotonic() + request.app.state.settings.edge.sse_seconds
-    found = await copy.snapshot(CHAT_ROWS, caller.key, await _now())
+    found = await copy.snapshot(CHAT_ROWS, caller.key, NOW)
     if (row := row_of(CHAT_ROWS, found, id)) is None or row.deleted:
         raise unknown("chat")
     return StreamingResponse(
@@ -171,24 +171,24 @@ async def progress(
 @router.get("/{id}/report.json")
 async def report_json(id: str, caller: Caller, copy: TheCopy, objects: TheObjects, asked: Asked) -> Response:
     """The full result."""
-    row = await _done(copy, caller, id, asked)
-    return JSONResponse(
-        msgspec.to_builtins(await _result(objects, row)) | {"chat_id": id, "trust": row.trust and row.trust.said}
-    )
+    row, fresh = await _done(copy, caller, id, asked)
+    told = msgspec.to_builtins(await _result(objects, row)) | {"chat_id": id, "trust": row.trust and row.trust.said}
+    return JSONResponse(told, headers=fresh)
 
 
 @router.get("/{id}/report.html")
 async def report_html(id: str, caller: Caller, copy: TheCopy, objects: TheObjects, asked: Asked) -> Response:
     """The report as a page that reads well on a phone."""
-    row = await _done(copy, caller, id, asked)
+    row, fresh = await _done(copy, caller, id, asked)
     page = report.html(await _result(objects, row), row.trust.said if row.trust else None)
-    return HTMLResponse(page, headers={"Content-Security-Policy": report.POLICY, "Cache-Control": "private, no-store"})
+    safe = {"Content-Security-Policy": report.POLICY, "Cache-Control": "private, no-store"}
+    return HTMLResponse(page, headers=safe | fresh)
 
 
 @router.delete("/{id}", status_code=204)
 async def delete(id: str, caller: Caller, copy: TheCopy, log: TheLog, objects: TheObjects) -> Response:
     """Delete a chat: its file, its result and its rows. Evidence already given stays."""
-    found = await copy.snapshot(CHAT_ROWS, caller.key, await _now())
+    found = await copy.snapshot(CHAT_ROWS, caller.key, NOW)
     row = row_of(CHAT_ROWS, found, id)
     if row is None or row.deleted:
         raise unknown("chat")
@@ -287,7 +287,7 @@ async def _before(copy: Copy, objects: Objects, caller: Principal, id: str) -> s
         meta = json.loads(await objects.read(f"{folder_of(caller.key, id)}/{META}"))
         return str(meta["sha256"])
     try:
-        row = row_of(CHAT_ROWS, await copy.snapshot(CHAT_ROWS, caller.key, await _now()), id)
+        row = row_of(CHAT_ROWS, await copy.snapshot(CHAT_ROWS, caller.key, NOW), id)
     except Problem:
         return ""
     if row and row.deleted:
@@ -311,13 +311,8 @@ async def _followed(
         await asyncio.sleep(POLL)
 
 
-async def _now() -> Any:
-    from api.copy import Wanted
-
-    return Wanted(None, 0.0)
-
-
-async def _done(copy: Copy, caller: Principal, id: str, asked: Any) -> ChatRow:
+async def _done(copy: Copy, caller: Principal, id: str, asked: Any) -> tuple[ChatRow, dict[str, str]]:
+    """The row of a chat that has a report, and how fresh it is. Raises Problem 404, or 409 before there is one."""
     found = await copy.snapshot(CHAT_ROWS, caller.key, asked)
     row = row_of(CHAT_ROWS, found, id)
     if row is None or row.deleted:
@@ -326,7 +321,7 @@ async def _done(copy: Copy, caller: Principal, id: str, asked: Any) -> ChatRow:
         raise Problem(
             409, f"there is no report: the chat is {row.status}; see GET /v1/chats/{id}?until=analysis&wait=30s"
         )
-    return row
+    return row, freshness(found)
 
 
 async def _result(objects: Objects, row: ChatRow) -> Analysis:

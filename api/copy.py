@@ -40,6 +40,9 @@ class Wanted(NamedTuple):
     wait: float
 
 
+NOW = Wanted(None, 0.0)  # what is known, without waiting
+
+
 class Copy:
     """The read side."""
 

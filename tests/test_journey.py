@@ -64,6 +64,7 @@ def test_the_report_is_a_page_without_scripts_and_the_same_numbers_as_data(edge:
     page, told = edge.get(f"/v1/chats/{chat_id}/report.html"), edge.get(f"/v1/chats/{chat_id}/report.json").json()
     assert page.headers["content-type"].startswith("text/html") and "<script" not in page.text
     assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert "analysis.done/" in page.headers["Soulfra-Position"] and int(page.headers["Age"]) >= 0
     assert str(told["visible"]) in page.text and told["insights"][0]["title"] in page.text
 
 
