@@ -33,7 +33,7 @@ from schemas.wire import decode, encode
 from soulfra.analysis import VERSION, Analysis, analyse, encoded
 from soulfra.chat import Unreadable
 from streams import app as faust_app
-from streams.app import source
+from streams.app import assigned, source
 from streams.ledger import headers_of
 from topics import ANALYSES, ANALYSIS_APP, CHATS
 from topics.copy import progress_key
@@ -254,11 +254,11 @@ async def run(settings: Settings) -> None:
 async def watch(app: faust.App) -> None:
     while True:
         await asyncio.sleep(1)
-        metrics.ASSIGNED.labels(ANALYSIS_APP).set(len(app.consumer.assignment()))
+        metrics.ASSIGNED.labels(ANALYSIS_APP).set(len(assigned(app)))
 
 
 def unready(app: faust.App) -> str:
-    if not app.started or app.consumer is None or not app.consumer.assignment():
+    if not assigned(app):
         return "no partitions are assigned yet"
     return "partitions are being assigned anew" if app.rebalancing else ""
 

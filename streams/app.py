@@ -11,6 +11,8 @@ from typing import Any
 
 import faust
 from faust.auth import SASLCredentials, SSLCredentials
+from faust.exceptions import ConsumerNotStarted
+from faust.types import TP
 
 from config import Kafka, Settings
 from topics import Topic
@@ -54,6 +56,14 @@ def source(app: faust.App, topic: Topic) -> Any:
     return app.topic(
         topic.name, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw", allow_empty=True
     )
+
+
+def assigned(app: faust.App) -> set[TP]:
+    """The partitions this process owns; none while it starts."""
+    try:
+        return set(app.consumer.assignment()) if app.started and app.consumer is not None else set()
+    except ConsumerNotStarted:
+        return set()
 
 
 async def serve(app: faust.App, beside: list[Callable[[], Awaitable[None]]]) -> None:

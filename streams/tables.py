@@ -21,7 +21,7 @@ from config.telemetry import Health, serve
 from schemas import ClockTicked
 from schemas.wire import encode
 from streams import app as faust_app
-from streams.app import Stopped, source
+from streams.app import Stopped, assigned, source
 from streams.ledger import Ledger
 from streams.registry import Registry
 from topics import CLOCK, TABLES, TABLES_APP, TOPICS, Topic
@@ -91,7 +91,7 @@ async def tick(app: faust.App, ledger: Ledger) -> None:
         if unready(app):
             continue
         now = time.time()
-        for tp in sorted(app.consumer.assignment()):
+        for tp in sorted(assigned(app)):
             if tp.topic == CLOCK.name and now - last.get(tp.partition, 0.0) >= _interval(now):
                 last[tp.partition] = now
                 ticked = clock_tick(tp.partition, datetime.fromtimestamp(now, UTC))
@@ -135,7 +135,7 @@ async def watch(app: faust.App, ledger: Ledger) -> None:
 def _measure_recovery(app: faust.App, ledger: Ledger) -> None:
     """How much of each table is not yet read back."""
     left = dict.fromkeys(ledger.tables, 0)
-    if app.consumer is not None and app.started:
+    if assigned(app):
         named = {table.changelog: table.name for table in TABLES}
         for tp, remaining in app.tables.recovery.active_remaining().items():  # type: ignore[attr-defined]
             left[named[tp.topic]] += max(0, remaining)
@@ -145,8 +145,7 @@ def _measure_recovery(app: faust.App, ledger: Ledger) -> None:
 
 
 def _measure(app: faust.App, ledger: Ledger) -> None:
-    assigned = app.consumer.assignment()
-    metrics.ASSIGNED.labels(TABLES_APP).set(len(assigned))
+    metrics.ASSIGNED.labels(TABLES_APP).set(len(assigned(app)))
     for (topic, partition), lag in lags(app, ledger).items():
         metrics.LAG.labels(TABLES_APP, topic, str(partition)).set(lag)
     for name, table in ledger.tables.items():
@@ -160,14 +159,14 @@ def lags(app: faust.App, ledger: Ledger) -> dict[tuple[str, int], int]:
     sources = {topic.name for topic in TOPICS}
     return {
         (tp.topic, tp.partition): max(0, (app.consumer.highwater(tp) or 0) - ledger.expected(tp.topic, tp.partition))
-        for tp in app.consumer.assignment()
+        for tp in assigned(app)
         if tp.topic in sources
     }
 
 
 def unready(app: faust.App) -> str:
     """Recovering is not ready."""
-    if not app.started or app.consumer is None or not app.consumer.assignment():
+    if not assigned(app):
         return "no partitions are assigned yet"
     if app.rebalancing:
         return "partitions are being assigned anew"
