@@ -33,7 +33,7 @@ from schemas.wire import decode, encode
 from soulfra.analysis import VERSION, Analysis, analyse, encoded
 from soulfra.chat import Unreadable
 from streams import app as faust_app
-from streams.app import assigned, source
+from streams.app import assigned, send, source
 from streams.ledger import headers_of
 from topics import ANALYSES, ANALYSIS_APP, CHATS
 from topics.copy import progress_key
@@ -214,17 +214,8 @@ class Job:
         )
 
     async def _say(self, event: Event) -> None:
-        record = encode(event, TRACE.get())
         partition = partition_of(event.key, self.settings.kafka.partitions)
-        while True:
-            try:
-                await self.app.producer.send_and_wait(
-                    ANALYSES.name, record.key, record.value, partition, timestamp=None, headers=record.headers
-                )
-                return
-            except Exception as away:
-                log.warning("the broker did not take a result (%s); trying again", type(away).__name__)
-                await asyncio.sleep(0.5)
+        await send(self.app, ANALYSES.name, partition, encode(event, TRACE.get()))
 
     async def _show(self, chat_id: str, share: float, stage: str) -> None:
         await asyncio.to_thread(show, self.settings.redis.url.get_secret_value(), chat_id, share, stage)

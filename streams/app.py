@@ -15,6 +15,7 @@ from faust.exceptions import ConsumerNotStarted
 from faust.types import TP
 
 from config import Kafka, Settings
+from schemas.wire import Record
 from topics import Topic
 
 log = logging.getLogger("soulfra.streams")
@@ -56,6 +57,19 @@ def source(app: faust.App, topic: Topic) -> Any:
     return app.topic(
         topic.name, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw", allow_empty=True
     )
+
+
+async def send(app: faust.App, topic: str, partition: int, record: Record) -> None:
+    """Returns when the broker has it. While the broker is away, waits: going on would lose what follows."""
+    while True:
+        try:
+            await app.producer.send_and_wait(
+                topic, record.key, record.value, partition=partition, timestamp=None, headers=record.headers
+            )
+            return
+        except Exception as away:
+            log.warning("the broker did not take a record of %s (%s); trying again", topic, type(away).__name__)
+            await asyncio.sleep(0.5)
 
 
 def assigned(app: faust.App) -> set[TP]:

@@ -24,7 +24,7 @@ from config.telemetry import LABELS, TRACE
 from schemas import Event, Malformed
 from schemas.wire import Headers, Lookup, Record, decode, encode
 from soulfra.moment import implausible
-from streams.app import Stopped
+from streams.app import Stopped, send
 from streams.fold import Refused, Rows, folded
 from streams.registry import Unreachable
 from topics import TABLES, Topic, topic_named, topic_of
@@ -134,7 +134,7 @@ class Ledger:
             log.exception("an event could not be folded; it was dead-lettered")
             rows, follows = Rows(place, self.tables, self.partitions), [_dead(place, message, headers, ours, "failed")]
             self._count_failure(ours)
-        await asyncio.gather(*(self._send(*record) for record in follows))
+        await asyncio.gather(*(send(self.app, *record) for record in follows))
         for (table, key), row in rows.written.items():
             self.tables[table][key] = row
         self._keep_position(place, at)
@@ -153,18 +153,6 @@ class Ledger:
 
     def _addressed(self, event: Event) -> tuple[str, int, Record]:
         return topic_of(event).name, partition_of(event.key, self.partitions), encode(event, TRACE.get())
-
-    async def _send(self, topic: str, partition: int, record: Record) -> None:
-        """Returns when the broker has it. While the broker is away, waits: going on would lose what follows."""
-        while True:
-            try:
-                await self.app.producer.send_and_wait(
-                    topic, record.key, record.value, partition=partition, timestamp=None, headers=record.headers
-                )
-                return
-            except Exception as away:
-                log.warning("the broker did not take a record of %s (%s); trying again", topic, type(away).__name__)
-                await asyncio.sleep(0.5)
 
     def _keep_position(self, place: Position, at: datetime | None) -> None:
         for table in TABLES:
