@@ -1,0 +1,55 @@
+"""Faust's agent: an event on which it fails leaves no trace but a dead letter, and the next event follows at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable
+from typing import Any
+
+from faust.agents import Agent as FaustAgent
+from faust.agents.agent import _current_agent
+
+from streams.engine.stream import Stream
+
+
+class Agent(FaustAgent):  # type: ignore[misc]
+    """Goes on in the same task, with the same stream; Faust would start another one some seconds later."""
+
+    async def _execute_actor(self, coro: Any, aref: Any) -> None:
+        _current_agent.set(self)
+        while True:
+            try:
+                await coro
+                return
+            except asyncio.CancelledError:
+                if self.should_stop:
+                    raise
+                await aref.crash(asyncio.CancelledError())
+                self.supervisor.wakeup()
+                return
+            except Exception as why:
+                if self._on_error is not None:
+                    await self._on_error(self, why)
+                stream = aref.stream.get_active_stream()
+                if not await self._survives(stream, why):
+                    await aref.crash(why)
+                    self.supervisor.wakeup()
+                    return
+                coro = self._again(aref)
+
+    async def _survives(self, stream: Any, why: Exception) -> bool:
+        """Whether the failure was of one event of a topic."""
+        cursor = stream.cursor if isinstance(stream, Stream) else None
+        if cursor is None or cursor.batch is None or cursor.resting:
+            return False
+        self.log.exception("an event failed and is dead-lettered: %r", why)
+        try:
+            await self.app.consumer.failed(cursor, why)
+        except Exception as stopped:
+            await self.app.crash(stopped)
+            return False
+        return True
+
+    def _again(self, aref: Any) -> Any:
+        made = self.fun(aref.stream)
+        return self._slurp(aref, aiter(made)) if isinstance(made, AsyncIterable) else made

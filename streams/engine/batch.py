@@ -1,0 +1,83 @@
+"""What agents are handed: records of one partition, in order. The unit of delivery, of progress and of back-pressure."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import Any
+
+from confluent_kafka import Message
+
+from streams.engine.recovery import Place
+from streams.engine.shard import Cursor, Shard
+
+
+class Batch:
+    """Some records of a lane. `left` streams have yet to finish it; `cursor` is the one at work, when there is only one."""
+
+    __slots__ = ("begun", "cursor", "dropped", "end", "lane", "left", "messages", "shard", "values")
+
+    def __init__(self, lane: Lane, messages: list[Message], shard: Shard) -> None:
+        self.lane, self.messages, self.shard = lane, messages, shard
+        self.left = len(lane.channels)
+        self.end = messages[-1].offset() + 1  # type: ignore[operator]
+        self.begun = self.dropped = False
+        self.cursor: Cursor | None = None
+        self.values: dict[Any, list[Any]] = {}
+
+    @property
+    def shared(self) -> bool:
+        """Several agents read the topic: they are at one offset only at the ends of batches."""
+        return len(self.lane.channels) > 1
+
+    @property
+    def next(self) -> int:
+        """The offset behind the records that are done, in a batch that is not shared."""
+        cursor = self.cursor
+        done = cursor.number - cursor.base if cursor is not None and cursor.batch is self else 0
+        return self.messages[done - 1].offset() + 1 if done else self.messages[0].offset()  # type: ignore[operator]
+
+
+class Lane:
+    """One source partition that this process owns."""
+
+    def __init__(self, place: Place, shard: Shard, channels: Iterable[Any], start: int) -> None:
+        self.place, self.shard, self.channels, self.start = place, shard, list(channels), start
+        self.batches: deque[Batch] = deque()
+        self.pending = 0  # records handed out and not done
+        self.held: deque[Message] = deque()  # fetched, and waiting for open events to end
+        self.read = -1  # next offset to be fetched
+        self.seen = -1  # progress when it was last looked at
+        self.paused = False
+
+    @property
+    def concurrent(self) -> bool:
+        """Whether its events end out of order."""
+        return any(channel.open_events > 1 for channel in self.channels)
+
+    @property
+    def topic(self) -> str:
+        return self.place[0]
+
+    def settle(self) -> None:
+        """Moves on behind everything that is done without a gap."""
+        while self.batches and not self.batches[0].left:
+            self._done(self.batches.popleft().end)
+        if self.batches:
+            head = self.batches[0]
+            if not head.shared and head.cursor is not None and head.cursor.batch is head:
+                self._done(head.next)
+        elif not self.held and self.read >= 0:
+            self._done(self.read)
+
+    def drop(self) -> None:
+        """Nothing of what was handed out is to be begun any more; what is done stays done."""
+        self.settle()
+        for batch in self.batches:
+            batch.dropped = True
+            if batch.cursor is not None:
+                batch.cursor.limit = 0
+
+    def _done(self, end: int) -> None:
+        if end > self.shard.next.get(self.topic, -1):
+            self.shard.next[self.topic] = end

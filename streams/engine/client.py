@@ -1,0 +1,115 @@
+"""How librdkafka's clients are set, and what is asked of the cluster beside reading and writing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from confluent_kafka import Consumer, IsolationLevel, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
+
+from streams.engine.recovery import Place
+
+WITHIN = 10.0  # seconds for one question
+Configuration = dict[str, Any]
+
+
+def shared(addresses: str, name: str, client: Mapping[str, Any]) -> Configuration:
+    """What all clients have in common; `client` has the last word."""
+    return {
+        "bootstrap.servers": addresses,
+        "client.id": name,
+        "reconnect.backoff.ms": 50,
+        "reconnect.backoff.max.ms": 1_000,
+        "topic.metadata.propagation.max.ms": 5_000,
+        "log_level": 3,
+        **client,
+    }
+
+
+def member(base: Configuration, group: str) -> Configuration:
+    """Membership only: KIP-848, partitions given by the broker's range assignor, nothing is ever fetched."""
+    return base | {
+        "group.id": group,
+        "group.protocol": "consumer",
+        "group.remote.assignor": "range",
+        "enable.auto.commit": False,
+        "isolation.level": "read_committed",
+        "queued.min.messages": 1,
+    }
+
+
+def reader(base: Configuration, group: str, reset: str, committed: bool, queue_kb: int) -> Configuration:
+    """Reads what it is told to, from where it is told to. The queue back-off of a second would stall it."""
+    return base | {
+        "group.id": group,
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "enable.partition.eof": True,
+        "auto.offset.reset": reset,
+        "isolation.level": "read_committed" if committed else "read_uncommitted",
+        "check.crcs": False,
+        "fetch.wait.max.ms": 100,
+        "fetch.queue.backoff.ms": 5,
+        "queued.min.messages": 50_000,
+        "queued.max.messages.kbytes": queue_kb,
+    }
+
+
+def writer(base: Configuration, transactional_id: str, timeout: float) -> Configuration:
+    """Idempotent; with an id, transactional. Without the short retry back-off each transaction costs 0.1 s more."""
+    made = base | {
+        "acks": "all",
+        "enable.idempotence": True,
+        "partitioner": "murmur2_random",
+        "linger.ms": 1,
+        "batch.num.messages": 20_000,
+        "batch.size": 1_000_000,
+        "queue.buffering.max.messages": 1_000_000,
+        "queue.buffering.max.kbytes": 524_288,
+        "retry.backoff.ms": 5,
+        "delivery.report.only.error": False,
+    }
+    if transactional_id:
+        made |= {"transactional.id": transactional_id, "transaction.timeout.ms": int(timeout * 1000)}
+    return made
+
+
+class Cluster:
+    """Questions to the cluster; each waits at most WITHIN seconds and raises KafkaException."""
+
+    def __init__(self, base: Configuration, group: str) -> None:
+        self._admin = AdminClient({**base, "socket.timeout.ms": int(WITHIN * 1000)})
+        self._group = Consumer({**base, "group.id": group, "enable.auto.commit": False, "isolation.level": "read_committed"})
+
+    def ends(self, places: Sequence[Place]) -> Mapping[Place, int]:
+        asked = {TopicPartition(topic, number): OffsetSpec.latest() for topic, number in places}
+        told = self._admin.list_offsets(asked, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=WITHIN)
+        return {(one.topic, one.partition): future.result().offset for one, future in told.items()}
+
+    def committed(self, places: Sequence[Place]) -> Mapping[Place, int | None]:
+        told = self._group.committed([TopicPartition(*place) for place in places], WITHIN) if places else []
+        for one in told:
+            if one.error:
+                raise KafkaException(one.error)
+        return {(one.topic, one.partition): one.offset if one.offset >= 0 else None for one in told}
+
+    def ids(self, topics: Sequence[str]) -> Mapping[str, str]:
+        told = self._admin.describe_topics(TopicCollection(list(topics)), request_timeout=WITHIN) if topics else {}
+        return {topic: str(future.result().topic_id) for topic, future in told.items()}
+
+    def partitions(self) -> dict[str, int]:
+        """Number of partitions of every topic."""
+        return {name: len(topic.partitions) for name, topic in self._admin.list_topics(timeout=WITHIN).topics.items()}
+
+    def create(self, topic: str, partitions: int, replication: int, config: Mapping[str, str]) -> None:
+        """Does nothing when it is there."""
+        made = NewTopic(topic, partitions, replication, config=dict(config))
+        try:
+            self._admin.create_topics([made], request_timeout=WITHIN)[topic].result()
+        except KafkaException as refused:
+            if refused.args[0].name() != "TOPIC_ALREADY_EXISTS":
+                raise
+
+    def close(self) -> None:
+        self._group.close()

@@ -1,0 +1,83 @@
+"""Membership in the consumer group, in a thread of its own: which partitions are ours, and under which generation.
+
+The member fetches nothing (its partitions are paused for good), so a take-over of some partitions holds up nobody who
+reads others. The generation that a commit is sent with is published here: in the call-backs and after each poll, hence
+never before the loss of a partition was told. A broker refuses a commit for a partition under a generation older than
+the one it was given away under (Kafka 4.3, KIP-1251), and accepts it under a newer one: telling the loss first is what
+keeps a worker that was given up from committing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from threading import Thread
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from streams.engine.recovery import AWAY, Place
+
+POLL = 0.1  # seconds
+
+
+class Membership(Thread):
+    """Subscribes, and tells. `given` may return at once; while `taken` runs the broker waits with giving them away."""
+
+    def __init__(
+        self,
+        configuration: dict[str, Any],
+        given: Callable[[list[Place]], None],
+        taken: Callable[[list[Place], bool], None],
+        failed: Callable[[BaseException], None],
+    ) -> None:
+        super().__init__(name="engine member", daemon=True)
+        self._consumer = Consumer(configuration)
+        self._given, self._taken, self._failed = given, taken, failed
+        self._topics: list[str] | None = None
+        self._running = True
+        self.generation: Any = None
+
+    def subscribe(self, topics: Iterable[str]) -> None:
+        self._topics = sorted(topics)
+
+    def commit(self, offsets: list[TopicPartition]) -> None:
+        """At least once: the group's offsets without a transaction. Raises KafkaException."""
+        for one in self._consumer.commit(offsets=offsets, asynchronous=False) or ():
+            if one.error:
+                raise KafkaException(one.error)
+
+    def stop(self) -> None:
+        self._running = False
+
+    def run(self) -> None:
+        try:
+            while self._running:
+                if self._topics is not None:
+                    topics, self._topics = self._topics, None
+                    self._consumer.subscribe(
+                        topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+                    )
+                message = self._consumer.poll(POLL)
+                error = message.error() if message is not None else None
+                if error is not None and not error.retriable() and error.code() not in AWAY:
+                    raise KafkaException(error)
+                self.generation = self._consumer.consumer_group_metadata()
+        except BaseException as failed:
+            self._failed(failed)
+        finally:
+            self._consumer.close()
+
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        consumer.incremental_assign(partitions)
+        consumer.pause(partitions)
+        self.generation = consumer.consumer_group_metadata()
+        if partitions:
+            self._given([(one.topic, one.partition) for one in partitions])
+
+    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._taken([(one.topic, one.partition) for one in partitions], False)
+        consumer.incremental_unassign(partitions)
+
+    def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._taken([(one.topic, one.partition) for one in partitions], True)
+        consumer.incremental_unassign(partitions)

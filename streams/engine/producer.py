@@ -1,0 +1,201 @@
+"""Sending. What an agent sends waits beside its event and goes out with the commit that contains the event."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Generator, Mapping
+from typing import Any
+
+from confluent_kafka import Message, Producer as Client
+from faust.types import TP
+from faust.types.transports import ProducerT
+from faust.types.tuples import RecordMetadata
+from mode import Service
+from mode.utils.times import want_seconds
+
+from streams.engine import client
+from streams.engine.shard import Output, current
+
+log = logging.getLogger("engine")
+
+OUTSIDE = -1  # number of the event of what no event has caused
+
+
+class Sent:
+    """What `send` returns. Awaiting it waits until the broker has the record; in exactly-once until it is committed."""
+
+    __slots__ = ("_future", "_metadata", "_producer", "_why", "over")
+
+    def __init__(self, producer: Producer) -> None:
+        self._producer = producer
+        self._future: asyncio.Future[RecordMetadata] | None = None
+        self._metadata: RecordMetadata | None = None
+        self._why: BaseException | None = None
+        self.over = False
+
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody waits for it."""
+        return self._future is not None
+
+    def told(self, error: Any, message: Message) -> None:
+        """Delivery report; runs in the thread that sends."""
+        if error is None:
+            topic, partition = message.topic() or "", message.partition() or 0
+            at, kind = message.timestamp()[1] / 1000, message.timestamp()[0]
+            self._metadata = RecordMetadata(topic, partition, TP(topic, partition), message.offset() or 0, at, kind)
+        else:
+            self._producer.refused(error)
+
+    def committed(self) -> None:
+        self.over = True
+        if self._future is not None and not self._future.done():
+            self._future.set_result(self._metadata or NOT_ASKED)
+
+    def failed(self, why: BaseException) -> None:
+        self.over, self._why = True, why
+        if self._future is not None and not self._future.done():
+            self._future.set_exception(why)
+
+    def __await__(self) -> Generator[Any, None, RecordMetadata]:
+        if self._why is not None:
+            raise self._why
+        if self.over:
+            return self._metadata or NOT_ASKED
+        if self._future is None:
+            self._producer.awaited()
+            self._future = asyncio.get_running_loop().create_future()
+        return (yield from self._future)
+
+
+NOT_ASKED = RecordMetadata("", -1, TP("", -1), -1)  # nobody waited when the record went out
+
+
+class Producer(Service, ProducerT):  # type: ignore[misc]
+    """What Faust calls the producer."""
+
+    logger = log
+    threaded_producer = None
+
+    def __init__(self, transport: Any, loop: Any = None, **kwargs: Any) -> None:
+        super().__init__(loop=loop, **kwargs)
+        self.transport, self.app = transport, transport.app
+        self.client_id = self.app.conf.broker_client_id
+        self._direct: Client | None = None
+        self._error: Any = None
+
+    def submit(self, topic: str, key: bytes | None, value: bytes | None, partition: int | None = None,
+               timestamp: float | None = None, headers: Any = None) -> Sent:  # fmt: skip
+        """Takes a record; it goes out with the next commit that contains the event in hand, if there is one."""
+        sent = Sent(self)
+        headers = list(headers.items()) if isinstance(headers, Mapping) else headers
+        where, at = -1 if partition is None else partition, int(timestamp * 1000) if timestamp else 0
+        cursor = current.get(None)
+        if cursor is not None and not cursor.resting:
+            cursor.outputs.append(Output(cursor.number, topic, key, value, where, at, headers, sent))
+        elif self.app.consumer.feeds:
+            self.app.consumer.outside.append(Output(OUTSIDE, topic, key, value, where, at, headers, sent))
+            self.app.consumer.moved()
+        else:
+            self._send_now(topic, key, value, where, at, headers, sent)
+        return sent
+
+    def awaited(self) -> None:
+        """Somebody waits for a record to be out."""
+        cursor = current.get(None)
+        if cursor is not None and not cursor.resting:
+            if self.app.exactly:
+                raise RuntimeError("what an event sends goes out after the event; awaiting it inside would wait for ever")
+            self.app.consumer.moved()
+
+    def refused(self, error: Any) -> None:
+        """The broker refused a record that somebody waits for."""
+        writer = self.app.consumer._writer
+        if writer is not None:
+            writer.failed = error
+
+    def _send_now(self, topic: str, key: Any, value: Any, where: int, at: int, headers: Any, sent: Sent) -> None:
+        """Without a worker in this process: a client that only sends."""
+        if self._direct is None:
+            self._direct = Client(client.writer(self.transport.configuration, "", 0))
+        loop = self.loop
+
+        def told(error: Any, message: Message) -> None:
+            sent.told(error, message)
+            loop.call_soon_threadsafe(sent.committed if error is None else lambda: sent.failed(client.KafkaException(error)))
+
+        more: dict[str, Any] = {"headers": headers} if headers else {}
+        self._direct.produce(topic, value, key, where, timestamp=at, on_delivery=told, **more)
+        loop.run_in_executor(None, self._direct.flush, client.WITHIN)
+
+    async def send(self, topic: str, key: Any, value: Any, partition: Any, timestamp: Any, headers: Any,
+                   *, transactional_id: Any = None) -> Any:  # fmt: skip
+        return self.submit(topic, key, value, partition, timestamp, headers)
+
+    async def send_and_wait(self, topic: str, key: Any, value: Any, partition: Any, timestamp: Any, headers: Any,
+                            *, transactional_id: Any = None) -> RecordMetadata:  # fmt: skip
+        return await self.submit(topic, key, value, partition, timestamp, headers)
+
+    def send_soon(self, fut: Any) -> None:
+        """From code that cannot await."""
+        message = fut.message
+        topic = message.channel.get_topic_name()
+        sent = self.submit(topic, message.key, message.value, message.partition, message.timestamp, message.headers)
+        follow(sent, fut)
+
+    async def flush(self) -> None:
+        if self._direct is not None:
+            await asyncio.to_thread(self._direct.flush, client.WITHIN)
+
+    async def on_stop(self) -> None:
+        await self.flush()
+
+    async def create_topic(self, topic: str, partitions: int, replication: int, *, config: Any = None,
+                           timeout: Any = 30.0, retention: Any = None, compacting: Any = None, deleting: Any = None,
+                           ensure_created: bool = False) -> None:  # fmt: skip
+        """Creates an internal topic if it is not there."""
+        wanted = {name: str(value) for name, value in (config or {}).items()}
+        policies = [name for name, asked in (("compact", compacting), ("delete", deleting)) if asked]
+        if policies:
+            wanted.setdefault("cleanup.policy", ",".join(policies))
+        if retention:
+            wanted.setdefault("retention.ms", str(int(want_seconds(retention) * 1000)))
+        consumer = self.app.consumer
+        await consumer._ask(consumer.cluster.create, topic, partitions, replication, wanted)
+
+    def partition_of(self, topic: str, key: bytes | None) -> int | None:
+        """Where librdkafka would put a key; None without one."""
+        from aiokafka.partitioner import murmur2
+
+        n = self.app.consumer.partitions.get(topic)
+        return None if key is None or not n else int((murmur2(key) & 0x7FFFFFFF) % n)
+
+    def key_partition(self, topic: str, key: bytes) -> TP:
+        return TP(topic, self.partition_of(topic, key) or 0)
+
+    async def begin_transaction(self, transactional_id: str) -> None: ...
+    async def commit_transaction(self, transactional_id: str) -> None: ...
+    async def abort_transaction(self, transactional_id: str) -> None: ...
+    async def stop_transaction(self, transactional_id: str) -> None: ...
+    async def maybe_begin_transaction(self, transactional_id: str) -> None: ...
+    async def commit_transactions(self, *args: Any, **kwargs: Any) -> None: ...
+
+    def supports_headers(self) -> bool:
+        return True
+
+
+def follow(sent: Sent, fut: Any) -> None:
+    """Resolves Faust's own future of a message when the record is out."""
+
+    async def wait() -> None:
+        try:
+            fut.set_result(await sent)
+        except Exception as why:
+            fut.set_exception(why)
+        else:
+            if fut.message.callback:
+                fut.message.callback(fut)
+
+    if fut.message.callback is not None:
+        asyncio.ensure_future(wait())

@@ -1,0 +1,157 @@
+"""Where the rows of one table and partition lie: in memory, or in RocksDB behind a cache.
+
+Both are dictionaries: what an agent reads and writes is a plain look-up. RocksDB is written after the commit, rows and
+changelog offset together, so it never holds what the log does not.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from streams.engine.codec import Codec
+
+GONE: Any = type("Gone", (), {"__repr__": lambda _: "GONE"})()  # in the place of a value: there is none
+
+
+class Rows(dict[Any, Any]):
+    """In memory. Read back whole from the changelog."""
+
+    start = 0  # changelog offset from which a recovery reads
+    position: bytes | None = None  # the position record that goes with it
+
+    def __init__(self, codec: Codec) -> None:
+        super().__init__()
+        self.codec = codec
+
+    def load(self, raw: Mapping[bytes, bytes | None], position: bytes | None, end: int) -> None:
+        """Newest bytes by key, as a recovery reads them, the position record among them; `end` is the next offset."""
+        codec = self.codec
+        if None in raw.values():
+            for key in codec.decode_keys([key for key, value in raw.items() if value is None]):
+                self.pop(key, None)
+            raw = {key: value for key, value in raw.items() if value is not None}
+        self.update(zip(codec.decode_keys(raw), codec.decode_values(raw.values()), strict=True))  # type: ignore[arg-type]
+
+    def keep(self, raw: Mapping[bytes, bytes | None], position: bytes | None, end: int) -> None:
+        """After a commit: nothing to do, the log has it."""
+
+    def settle(self, uncommitted: Iterable[Any]) -> None:
+        """After a commit was kept."""
+
+    def forget(self) -> None:
+        """The changelog is another one than these rows come from."""
+        self.clear()
+
+    def restore(self, key: Any, value: Any) -> None:
+        """Undoes a write."""
+        if value is GONE:
+            self.pop(key, None)
+        else:
+            self[key] = value
+
+    def delete(self, key: Any) -> None:
+        """Raises KeyError."""
+        del self[key]
+
+    def everything(self) -> Iterator[Any]:
+        """The keys of all rows."""
+        return iter(self)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class StoredRows(Rows):
+    """In RocksDB; this dictionary is the cache, which also holds what is not yet committed."""
+
+    OFFSET, POSITION = b"\xff@next", b"\xff@position"  # no key: JSON and UTF-8 have no such byte
+
+    def __init__(self, codec: Codec, folder: Path, cached: int) -> None:
+        super().__init__(codec)
+        self.folder, self.cached = folder, cached
+        self.gone: set[Any] = set()  # deleted, and not yet in RocksDB
+        self._db = _opened(folder)
+        self.start, self.position = int(self._db.get(self.OFFSET) or 0), self._db.get(self.POSITION)
+
+    def __missing__(self, key: Any) -> Any:
+        if key in self.gone:
+            raise KeyError(key)
+        raw = self._db.get(self.codec.encode_key(key))
+        if raw is None:
+            raise KeyError(key)
+        (value,) = self.codec.decode_values([raw])
+        self[key] = value
+        return value
+
+    def load(self, raw: Mapping[bytes, bytes | None], position: bytes | None, end: int) -> None:
+        self.keep(raw, position, end)
+
+    def keep(self, raw: Mapping[bytes, bytes | None], position: bytes | None, end: int) -> None:
+        """One batch, with the position record and the next changelog offset."""
+        import rocksdict
+
+        batch = rocksdict.WriteBatch(raw_mode=True)
+        for key, value in raw.items():
+            if value is None:
+                batch.delete(key)
+            else:
+                batch.put(key, value)
+        batch.put(self.OFFSET, b"%d" % end)
+        if position is not None:
+            batch.put(self.POSITION, position)
+        self._db.write(batch)
+
+    def settle(self, uncommitted: Iterable[Any]) -> None:
+        """After a commit was kept: forgets deletions that are in RocksDB, and the cache where it is too large."""
+        uncommitted = set(uncommitted)
+        self.gone &= uncommitted
+        if len(self) > self.cached:
+            left = {key: dict.__getitem__(self, key) for key in uncommitted if key in self.keys()}
+            self.clear()
+            self.update(left)
+
+    def restore(self, key: Any, value: Any) -> None:
+        super().restore(key, value)
+        self.gone.discard(key)
+
+    def delete(self, key: Any) -> None:
+        self[key]  # raises KeyError
+        del self[key]
+        self.gone.add(key)
+
+    def everything(self) -> Iterator[Any]:
+        yield from self
+        for raw in self._db.keys():
+            if raw not in (self.OFFSET, self.POSITION):
+                (key,) = self.codec.decode_keys([raw])
+                if not dict.__contains__(self, key) and key not in self.gone:
+                    yield key
+
+    def forget(self) -> None:
+        self.clear()
+        self._db.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self._db, self.start, self.position = _opened(self.folder), 0, None
+
+    def close(self) -> None:
+        self._db.close()
+
+
+def _opened(folder: Path) -> Any:
+    """Raw bytes in and out. A store that cannot be opened is made anew from the changelog."""
+    import rocksdict
+
+    options = rocksdict.Options(raw_mode=True)
+    options.create_if_missing(True)
+    options.set_write_buffer_size(64 * 1024 * 1024)
+    options.set_max_write_buffer_number(3)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        db = rocksdict.Rdict(str(folder), options)
+    except Exception:
+        shutil.rmtree(folder, ignore_errors=True)
+        db = rocksdict.Rdict(str(folder), options)
+    return db

@@ -1,0 +1,176 @@
+"""What this process keeps of one partition number: the rows of every table, what is written and not yet committed, and
+how far each source topic was folded.
+
+All partitions of one number belong together: an agent reading `clicks/3` writes rows of partition 3, and nobody else
+in the group has `clicks/3` or any other topic's partition 3. Knows no Kafka client and no event loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextvars import ContextVar
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from streams.engine.position import NOWHERE, Position
+from streams.engine.rows import GONE, Rows
+
+FOREVER = 1 << 62
+EVENT = 2  # place of the event's number in a log of writes: key, value before, event
+
+
+class Output(NamedTuple):
+    """A record that an agent sends, with the number of the event that caused it."""
+
+    event: int
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    partition: int
+    timestamp: int
+    headers: Any
+    sent: Any
+
+
+class Change(NamedTuple):
+    """What a transaction writes to one table's changelog partition."""
+
+    table: int
+    partition: int
+    rows: dict[Any, Any]  # newest value by key, or GONE
+
+
+class Shard:
+    """One partition number.
+
+    `logs` has one flat list per table: key, value before, number of the event, for each write. Undoing an event walks
+    it, and what a transaction must write are its distinct keys: nothing else is kept per write.
+    """
+
+    def __init__(self, number: int, rows: Sequence[Rows]) -> None:
+        self.number = number
+        self.rows: list[Rows] = list(rows)
+        self.logs: list[list[Any]] = [[] for _ in rows]
+        self.outputs: list[Output] = []
+        self.stored: list[Position] = [NOWHERE] * len(self.rows)  # by table, as the changelog has it
+        self.next: dict[str, int] = {}  # by source topic: everything below is in the rows
+        self.committed: dict[str, int] = {}
+        self.ids: dict[str, str] = {}
+        self.at: datetime | None = None
+
+    def undo(self, event: int) -> list[Any]:
+        """Takes back what an event wrote and sent; the `sent` handles of its outputs."""
+        for rows, log in zip(self.rows, self.logs, strict=True):
+            if event in log[EVENT::3]:
+                log[:] = _without(event, log, rows)
+        mine = [output.sent for output in self.outputs if output.event == event]
+        self.outputs[:] = [output for output in self.outputs if output.event != event]
+        return mine
+
+    def touched(self, event: int) -> bool:
+        """Whether an event has written or sent something that is not yet committed."""
+        return any(event in log[EVENT::3] for log in self.logs) or any(one.event == event for one in self.outputs)
+
+    def take(self) -> tuple[list[Change], list[Output]]:
+        """What is to be committed; from now on it counts as being on its way."""
+        changes = [
+            Change(table, self.number, {key: rows.get(key, GONE) for key in dict.fromkeys(log[::3])})
+            for table, (rows, log) in enumerate(zip(self.rows, self.logs, strict=True))
+            if log
+        ]
+        outputs = list(self.outputs)
+        for log in self.logs:
+            log.clear()
+        self.outputs.clear()
+        return changes, outputs
+
+    def position(self) -> Position:
+        """What the rows contain now."""
+        return Position(dict(self.next), dict(self.ids), self.at)
+
+    def start_of(self, topic: str) -> int | None:
+        """The first offset that some table does not contain; None when no table knows the topic."""
+        known = [stored.next.get(topic) for stored in self.stored]
+        return None if all(one is None for one in known) else min(one or 0 for one in known)
+
+    def behind(self, topic: str, offset: int) -> tuple[frozenset[int], int]:
+        """The tables that contain a record already, and the next offset at which that changes."""
+        ends = [stored.next.get(topic, 0) for stored in self.stored]
+        later = [end for end in ends if end > offset]
+        return frozenset(table for table, end in enumerate(ends) if end > offset), min(later, default=FOREVER)
+
+
+class Shadow(Shard):
+    """A shard as an old record sees it, while a new table is folded beside tables that contain the record already.
+
+    Writes to those go nowhere, and so does what is sent: both were done when the record was folded first.
+    """
+
+    def __init__(self, shard: Shard, known: Iterable[int]) -> None:
+        self.number = shard.number
+        self.rows, self.logs, self.outputs = list(shard.rows), list(shard.logs), []
+        for table in known:
+            self.rows[table] = Veil(shard.rows[table])
+            self.logs[table] = []
+
+
+class Veil(Rows):
+    """Rows that can be written to without effect."""
+
+    def __init__(self, below: Rows) -> None:
+        super().__init__(below.codec)
+        self._below = below
+        self._hidden: set[Any] = set()
+
+    def __missing__(self, key: Any) -> Any:
+        if key in self._hidden:
+            raise KeyError(key)
+        return self._below[key]
+
+    def delete(self, key: Any) -> None:
+        self[key]
+        self.pop(key, None)
+        self._hidden.add(key)
+
+
+class Cursor:
+    """Where one stream is. The tables find it through the context of the stream's task.
+
+    `number` is the event in hand, or the next one while `resting`; all below it are done. `limit` is the number at which
+    the stream looks up: when its time slice is over, or at once when somebody set it to 0.
+    """
+
+    __slots__ = ("base", "batch", "limit", "logs", "number", "outputs", "resting", "rows", "shard", "since", "taken")
+
+    streams = 0  # of this process; each counts its events in a range of its own
+
+    def __init__(self) -> None:
+        Cursor.streams += 1
+        self.number = self.base = Cursor.streams << 48
+        self.limit = 0
+        self.taken = 1  # events in hand
+        self.resting = True
+        self.since = 0.0  # when it was first seen with the event it has in hand
+        self.batch: Any = None
+
+    def enter(self, shard: Shard) -> None:
+        self.shard = shard
+        self.rows, self.logs, self.outputs = shard.rows, shard.logs, shard.outputs
+
+
+current: ContextVar[Cursor] = ContextVar("streams.engine.cursor")
+
+
+def _without(event: int, log: list[Any], rows: Rows) -> list[Any]:
+    """The log without an event's writes, which are taken back. Another event's write on top of one stays."""
+    kept: list[Any] = []
+    before: dict[Any, Any] = {}
+    for at in range(0, len(log), 3):
+        key, old, number = log[at : at + 3]
+        if number == event:
+            before.setdefault(key, old)
+        else:
+            kept += (key, before.pop(key, old), number)
+    for key, old in before.items():
+        rows.restore(key, old)
+    return kept

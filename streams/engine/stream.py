@@ -1,0 +1,235 @@
+"""Faust's stream, over batches: an event costs one step of a generator, not a turn of the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+import weakref
+from collections.abc import AsyncIterator
+from typing import Any
+
+from faust.exceptions import Skip
+from faust.streams import Stream as FaustStream
+from faust.streams import _current_event
+
+from streams.engine.batch import Batch
+from streams.engine.consumer import LOOK, SLICE
+from streams.engine.dead import Refused
+from streams.engine.event import Moving
+from streams.engine.shard import Cursor, current
+from streams.engine.topic import Topic, Undecodable
+
+
+class Stream(FaustStream):  # type: ignore[misc]
+    """Over a topic of a running worker it reads batches; over anything else it is Faust's own."""
+
+    cursor: Cursor | None = None
+    _reader: object = None  # the generator that reads now; a crashed one may be finalised much later
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        if not self._fed:
+            return super().__aiter__()  # type: ignore[no-any-return]
+        reading = self._values()
+        self._active_agens.add(reading)
+        return reading
+
+    @property
+    def _fed(self) -> bool:
+        return isinstance(self.channel, Topic) and self.app.consumer.feeds
+
+    async def _values(self) -> AsyncIterator[Any]:
+        """Value by value."""
+        async for values in self._batches():
+            cursor = self.cursor
+            assert cursor is not None
+            if self._processors or self.join_strategy is not None or Undecodable in map(type, values):
+                async for value in self._processed(values):
+                    yield value
+                continue
+            number = cursor.number
+            for value in values[number - cursor.base :] if number != cursor.base else values:
+                yield value
+                cursor.number = number = number + 1
+                if number >= cursor.limit and not await self._goes_on():
+                    break
+
+    async def _processed(self, values: list[Any]) -> AsyncIterator[Any]:
+        """With processors, filters, and values that cannot be decoded."""
+        cursor = self.cursor
+        assert cursor is not None
+        for value in values[cursor.number - cursor.base :]:
+            if type(value) is Undecodable:
+                await self.channel.on_decode_error(value.why, self.current_event.message)
+                await self.app.consumer.failed(cursor, Refused(str(value.why)))
+            else:
+                try:
+                    for process in self._processors:
+                        value = process(value)
+                        if inspect.isawaitable(value):
+                            value = await value
+                    value = await self.on_merge(value)
+                except Skip:
+                    pass
+                else:
+                    yield value
+                cursor.number += 1
+            if cursor.number >= cursor.limit and not await self._goes_on():
+                break
+
+    async def _goes_on(self) -> bool:
+        """Looks up between two events. False when the rest of the batch is not ours any more, or the stream stops."""
+        cursor = self.cursor
+        assert cursor is not None
+        if self._over(cursor):
+            return False
+        if cursor.limit and time.perf_counter() - cursor.since < SLICE:
+            cursor.limit = cursor.number + LOOK
+            return True
+        await self.app.consumer.breathe(cursor)
+        cursor.since = time.perf_counter()
+        return not self._over(cursor)
+
+    def _over(self, cursor: Cursor) -> bool:
+        return self.should_stop or (cursor.batch is not None and cursor.batch.dropped)
+
+    async def _batches(self) -> AsyncIterator[list[Any]]:
+        """Batch after batch, decoded; what a failed agent left of one comes first."""
+        self._finalized = True
+        self._reader = reader = object()
+        started = await self.maybe_start()
+        consumer = self.app.consumer
+        cursor = self._begin(consumer)
+        queue, channel = self.channel.queue, self.channel
+        event = Moving(self.app, channel, cursor)
+        cursor.since = time.perf_counter()
+        try:
+            while not self.should_stop:
+                batch = cursor.batch
+                if batch is None:
+                    batch = await self._next_batch(queue, consumer, cursor)
+                    if not isinstance(batch, Batch):
+                        self._put_by_hand(batch)
+                        cursor.base, cursor.resting = cursor.number, False
+                        yield [batch.value]
+                        continue
+                if not batch.dropped:
+                    values = self._open(batch, cursor, event)
+                    cursor.resting = False
+                    yield values
+                    cursor.resting = True
+                self._close(batch, cursor, consumer)
+        except StopAsyncIteration:
+            return
+        finally:
+            if self._reader is reader:
+                self._channel_stop_iteration(channel)
+                if started:
+                    await self.stop()
+                    self.service_reset()
+
+    def _begin(self, consumer: Any) -> Cursor:
+        if not self.channel.is_iterator:
+            self.channel = aiter(self.channel)
+        if self.cursor is None:
+            self.cursor = Cursor()
+            consumer.cursors.append(self.cursor)
+        if self.concurrency_index is not None:
+            self.channel.open_events = 2
+        current.set(self.cursor)
+        self.cursor.resting = True
+        return self.cursor
+
+    async def _next_batch(self, queue: Any, consumer: Any, cursor: Cursor) -> Any:
+        """The next batch of the queue, not before a commit that wants quiet has it."""
+        while True:
+            if queue.empty() or time.perf_counter() - cursor.since > SLICE or consumer.quiescing:
+                await consumer.breathe(cursor)
+                cursor.resting, cursor.since = True, time.perf_counter()
+            if not queue.empty():
+                return queue.get_nowait()
+            batch = await queue.get()
+            if not consumer.quiescing or (isinstance(batch, Batch) and batch.shared and batch.begun):
+                return batch
+            queue._queue.appendleft(batch)  # a commit began while we waited
+
+    def _open(self, batch: Batch, cursor: Cursor, event: Moving) -> list[Any]:
+        channel = self.channel
+        if cursor.batch is not batch:
+            cursor.batch, cursor.base = batch, cursor.number
+            if not batch.shared:
+                batch.cursor = cursor
+            batch.begun = True
+            cursor.enter(batch.shard)
+        self.current_event = event
+        _current_event.set(weakref.ref(event))
+        values = batch.values.get(channel.kind)
+        if values is None:
+            values = batch.values[channel.kind] = channel.decode_batch(batch.messages)
+        self.app.consumer.moved()
+        cursor.limit = cursor.number + LOOK
+        return values
+
+    def _close(self, batch: Batch, cursor: Cursor, consumer: Any) -> None:
+        """The batch is over: done, or taken from us."""
+        batch.lane.settle()
+        over = cursor.number - cursor.base if cursor.batch is batch else 0
+        self.events_total += over
+        cursor.batch = None
+        if over == len(batch.messages):
+            batch.cursor = None
+            consumer.done(batch)
+
+    def _put_by_hand(self, event: Any) -> None:
+        self.current_event = event
+        _current_event.set(weakref.ref(event))
+
+    async def events(self) -> AsyncIterator[Any]:
+        async for value in self:
+            event = self.current_event
+            if event is not None:
+                yield event.keep(value) if type(event) is Moving else event
+
+    async def items(self) -> AsyncIterator[Any]:
+        async for value in self:
+            yield self.current_event.key, value
+
+    def take(self, max_: int, within: Any) -> AsyncIterator[Any]:
+        """Lists straight from the batches: of one partition, never waiting when something is there."""
+        return self._portions(max_, False) if self._fed else super().take(max_, within)
+
+    def take_events(self, max_: int, within: Any) -> AsyncIterator[Any]:
+        return self._portions(max_, True) if self._fed else super().take_events(max_, within)
+
+    async def _portions(self, size: int, as_events: bool) -> AsyncIterator[Any]:
+        async for values in self._batches():
+            cursor = self.cursor
+            assert cursor is not None
+            while (at := cursor.number - cursor.base) < len(values):
+                portion = await self._readable(values[at : at + size])
+                if portion:
+                    cursor.taken = len(portion)
+                    event = self.current_event
+                    yield [event.keep(value, n) for n, value in enumerate(portion)] if as_events else portion
+                    cursor.number += cursor.taken
+                    cursor.taken = 1
+                if cursor.number >= cursor.limit and not await self._goes_on():
+                    break
+
+    async def _readable(self, portion: list[Any]) -> list[Any]:
+        """Up to the first value that cannot be decoded, or, with processors, cannot be passed on."""
+        cursor = self.cursor
+        assert cursor is not None
+        good: list[Any] = []
+        for value in portion:
+            if type(value) is Undecodable:
+                if not good:
+                    await self.channel.on_decode_error(value.why, self.current_event.message)
+                    await self.app.consumer.failed(cursor, Refused(str(value.why)))
+                break
+            for process in self._processors:
+                value = process(value)
+                if inspect.isawaitable(value):
+                    value = await value
+            good.append(value)
+        return good
