@@ -17,7 +17,6 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
-import faust
 import msgspec
 import psutil
 import redis
@@ -32,8 +31,9 @@ from schemas.chat import Failure, InsightNumber
 from schemas.wire import decode, encode
 from soulfra.analysis import VERSION, Analysis, analyse, encoded
 from soulfra.chat import Unreadable
-from streams import app as faust_app
-from streams.app import assigned, send, source
+from streams import app as apps
+from streams import engine
+from streams.app import source
 from streams.ledger import headers_of
 from topics import ANALYSES, ANALYSIS_APP, CHATS
 from topics.copy import progress_key
@@ -62,7 +62,7 @@ class Failed(Exception):
 class Job:
     """Works on the chats of the partitions this process owns."""
 
-    def __init__(self, app: faust.App, settings: Settings) -> None:
+    def __init__(self, app: engine.App, settings: Settings) -> None:
         self.app, self.settings = app, settings
         self.objects = Objects(settings)
         self.last = time.monotonic()
@@ -105,7 +105,7 @@ class Job:
             said = await self._answer(event)
             if not await self.objects.exists(f"{folder_of(event.key, event.chat_id)}/{META}"):
                 await self.objects.remove_all(folder_of(event.key, event.chat_id))  # deleted in the meantime
-            await self._say(said)
+            self._say(said)
 
     async def _answer(self, event: ChatUploaded) -> Event:
         started, folder = time.perf_counter(), folder_of(event.key, event.chat_id)
@@ -213,9 +213,10 @@ class Job:
             AnalysisFailed, chat_id=event.chat_id, reason=failed.reason, place=place, pointer=pointer, analyser=VERSION
         )
 
-    async def _say(self, event: Event) -> None:
-        partition = partition_of(event.key, self.settings.kafka.partitions)
-        await send(self.app, ANALYSES.name, partition, encode(event, TRACE.get()))
+    def _say(self, event: Event) -> None:
+        """Goes out before the upload counts as read."""
+        record, partition = encode(event, TRACE.get()), partition_of(event.key, self.settings.kafka.partitions)
+        self.app.producer.submit(ANALYSES.name, record.key, record.value, partition, None, record.headers)
 
     async def _show(self, chat_id: str, share: float, stage: str) -> None:
         await asyncio.to_thread(show, self.settings.redis.url.get_secret_value(), chat_id, share, stage)
@@ -225,7 +226,7 @@ async def run(settings: Settings) -> None:
     """Runs until it is told to stop. Raises Differs or Stopped with a sentence."""
     check(settings)
     sweep()
-    app = faust_app.make(ANALYSIS_APP, settings)
+    app = apps.make(ANALYSIS_APP, settings, "analysis", exactly=False)
     job = Job(app, settings)
 
     async def analyse_chats(records: StreamT[bytes]) -> None:
@@ -236,22 +237,20 @@ async def run(settings: Settings) -> None:
     health = Health(lambda: stuck(job, settings), lambda: unready(app))
     server = serve(settings.telemetry.host, settings.telemetry.analysis_port, health)
     try:
-        await faust_app.serve(app, [lambda: watch(app)])
+        await apps.serve(app, [lambda: watch(app)])
     finally:
         server.shutdown()
         job.stop()
 
 
-async def watch(app: faust.App) -> None:
+async def watch(app: engine.App) -> None:
     while True:
         await asyncio.sleep(1)
-        metrics.ASSIGNED.labels(ANALYSIS_APP).set(len(assigned(app)))
+        metrics.ASSIGNED.labels(ANALYSIS_APP).set(len(app.consumer.assignment()))
 
 
-def unready(app: faust.App) -> str:
-    if not assigned(app):
-        return "no partitions are assigned yet"
-    return "partitions are being assigned anew" if app.rebalancing else ""
+def unready(app: engine.App) -> str:
+    return "" if app.started and app.consumer.ready() else "no partitions are assigned yet"
 
 
 def stuck(job: Job, settings: Settings) -> str:

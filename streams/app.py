@@ -1,86 +1,97 @@
-"""How a Faust app of ours is set, started and stopped."""
+"""How a Faust app of ours is set, started and stopped. It runs on the engine (docs/engine.md)."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
-import ssl
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-import faust
-from faust.auth import SASLCredentials, SSLCredentials
-from faust.exceptions import ConsumerNotStarted
-from faust.types import TP
-
-from config import Kafka, Settings
-from schemas.wire import Record
+from config import Settings, metrics
+from schemas import Malformed
+from streams import engine
+from streams.engine import Letter, Stopped
 from topics import Topic
+from topics.broker import client
 
 log = logging.getLogger("soulfra.streams")
 
+__all__ = ["Stopped", "make", "serve", "source"]
 
-class Stopped(Exception):
-    """The process must end; the message says why."""
+FAILPOINT = "SOULFRA_FAILPOINT"  # `flushed:3` ends the process at that step of the third commit; for tests of kills
 
 
-def make(group: str, settings: Settings) -> faust.App:
-    """A Faust app on aiokafka: at least once, static membership, tables in memory."""
+def make(group: str, settings: Settings, pipeline: str, exactly: bool) -> engine.App:
+    """An app of tables (exactly once) or of jobs (at least once)."""
     kafka = settings.kafka
-    return faust.App(
+    options = engine.Options(
+        client=client(kafka, pipeline),
+        instance=settings.worker.instance,
+        stuck_after=settings.worker.stuck_seconds,
+        dead_letter=lambda letter: dead(pipeline, letter),
+        at_step=failpoint(os.environ.get(FAILPOINT, "")),
+    )
+    return engine.App(
         group,
-        broker=[f"kafka://{address.strip()}" for address in kafka.bootstrap.split(",")],
-        broker_credentials=_credentials(kafka),
+        engine=options,
+        broker=[f"librdkafka://{address.strip()}" for address in kafka.bootstrap.split(",")],
+        processing_guarantee="exactly_once" if exactly else "at_least_once",
         store="memory://",
+        datadir=settings.local.data / "tables" if settings.local.data.exists() else Path("."),
         topic_partitions=kafka.partitions,
         topic_allow_declare=False,
-        topic_disable_leader=True,
-        table_standby_replicas=0,
         web_enabled=False,
-        consumer_group_instance_id=f"{group}-{settings.worker.instance}",
         consumer_auto_offset_reset="earliest",
-        broker_session_timeout=10.0,
-        broker_heartbeat_interval=2.0,
-        broker_commit_interval=0.5,
-        broker_request_timeout=15.0,
-        producer_request_timeout=15.0,
-        producer_acks=-1,
-        stream_wait_empty=True,
-        stream_buffer_maxsize=256,
         logging_config={"version": 1, "incremental": True},
     )
 
 
-def source(app: faust.App, topic: Topic) -> Any:
+def source(app: engine.App, topic: Topic) -> Any:
     """The topic as raw records: what cannot be decoded must reach us, to be dead-lettered."""
     return app.topic(
         topic.name, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw", allow_empty=True
     )
 
 
-async def send(app: faust.App, topic: str, partition: int, record: Record) -> None:
-    """Returns when the broker has it. While the broker is away, waits: going on would lose what follows."""
-    while True:
-        try:
-            await app.producer.send_and_wait(
-                topic, record.key, record.value, partition=partition, timestamp=None, headers=record.headers
-            )
-            return
-        except Exception as away:
-            log.warning("the broker did not take a record of %s (%s); trying again", topic, type(away).__name__)
-            await asyncio.sleep(0.5)
+def dead(pipeline: str, letter: Letter) -> Letter | None:
+    """The letter with our reason. What our own code says about an event may quote it, so it stays in the log."""
+    reason = _reason(letter.why)
+    metrics.DEAD.labels(letter.topic, reason).inc()
+    metrics.EVENT_ERRORS.labels(pipeline, letter.topic, type(letter.why).__name__, "dlq").inc()
+    told = engine.letter(letter)
+    assert told is not None
+    hidden = "__streams.errors.message" if reason == "failed" else "__streams.errors.stacktrace"
+    headers = [(name, b"" if name == hidden else value) for name, value in told.headers]
+    return replace(told, headers=[*headers, ("soulfra.reason", reason.encode())])
 
 
-def assigned(app: faust.App) -> set[TP]:
-    """The partitions this process owns; none while it starts."""
-    try:
-        return set(app.consumer.assignment()) if app.started and app.consumer is not None else set()
-    except ConsumerNotStarted:
-        return set()
+def _reason(why: BaseException) -> str:
+    if isinstance(why.__cause__, Malformed):
+        return "malformed"
+    return "refused" if isinstance(why, engine.Refused) else "failed"
 
 
-async def serve(app: faust.App, beside: list[Callable[[], Awaitable[None]]]) -> None:
+def failpoint(where: str) -> Callable[[str], None] | None:
+    """Ends the process, as `kill -9` would, at a step of a commit."""
+    if not where:
+        return None
+    step, _, text = where.partition(":")
+    left = int(text or 1)
+
+    def at_step(reached: str) -> None:
+        nonlocal left
+        left -= reached == step
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return at_step
+
+
+async def serve(app: engine.App, beside: list[Callable[[], Awaitable[None]]]) -> None:
     """Runs the app and what runs beside it until SIGTERM or Ctrl-C. Raises Stopped when something broke."""
     asked = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -98,21 +109,9 @@ async def serve(app: faust.App, beside: list[Callable[[], Awaitable[None]]]) -> 
         task.result()
 
 
-async def _crashed(app: faust.App) -> None:
+async def _crashed(app: engine.App) -> None:
     while not app.crashed:  # noqa: ASYNC110  (Faust has no event to await here)
         await asyncio.sleep(0.2)
-    raise Stopped(f"Faust crashed: {app.crash_reason!r}")
+    raise app.crash_reason if isinstance(app.crash_reason, Stopped) else Stopped(f"Faust crashed: {app.crash_reason!r}")
 
 
-def _credentials(kafka: Kafka) -> Any:
-    if kafka.security_protocol == "PLAINTEXT":
-        return None
-    context = ssl.create_default_context(cafile=str(kafka.ca_file) if kafka.ca_file else None)
-    if kafka.security_protocol == "SSL":
-        return SSLCredentials(context)
-    return SASLCredentials(
-        username=kafka.sasl_username,
-        password=kafka.sasl_password.get_secret_value(),
-        mechanism=kafka.sasl_mechanism,
-        ssl_context=context if kafka.security_protocol == "SASL_SSL" else None,
-    )

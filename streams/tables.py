@@ -1,14 +1,12 @@
-"""`soulfra worker tables`: folds every topic into the tables, and lets time pass as an event."""
+"""`soulfra worker tables`: folds every topic into the tables, exactly once, and lets time pass as an event."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
-import faust
-from confluent_kafka import Consumer, TopicPartition
 from faust.types import StreamT
 
 import streams.chats
@@ -19,86 +17,74 @@ import streams.users  # noqa: F401  (each registers its folds)
 from config import Settings, metrics
 from config.telemetry import Health, serve
 from schemas import ClockTicked
-from schemas.wire import encode
-from streams import app as faust_app
-from streams.app import Stopped, assigned, source
+from schemas.wire import Record, encode
+from streams import app as apps
+from streams import engine
+from streams.app import source
+from streams.engine.codec import Codec
 from streams.ledger import Ledger
 from streams.registry import Registry
-from topics import CLOCK, TABLES, TABLES_APP, TOPICS, Topic
-from topics.broker import reader
+from topics import CLOCK, TABLES, TABLES_APP, TOPICS, Table, Topic
 from topics.plan import check
+from topics.rows import reader_of, write
 
 TICK, TICK_NEAR_MIDNIGHT = 60.0, 1.0  # seconds; ages of tiers fall due at midnight, UTC
 DAY = 86_400
-GIVEN_UP = 5.0  # seconds without progress after which a partition is read again from its position
-PROBED = 5.0  # seconds that the log may take to answer
 
 
 async def run(settings: Settings) -> None:
     """Runs until it is told to stop. Raises Differs or Stopped with a sentence."""
-    ids = check(settings)
-    app = faust_app.make(TABLES_APP, settings)
-    tables = {
-        table.name: app.Table(
-            table.name,
-            partitions=settings.kafka.partitions,
-            key_type=bytes,
-            value_type=bytes,
-        )
-        for table in TABLES
-    }
-    ledger = Ledger(app, tables, ids, settings.kafka.partitions, Registry(settings.registry.url), probe(settings))
+    check(settings)
+    app = apps.make(TABLES_APP, settings, "tables", exactly=True)
+    tables = {table.name: declared(app, table) for table in TABLES}
+    ledger = Ledger(tables, settings.kafka.partitions, Registry(settings.registry.url), sending(app))
     for topic in TOPICS:
         follow(app, topic, ledger)
-    health = Health(lambda: stuck(app, ledger, settings.worker.stuck_seconds), lambda: unready(app))
+    progress = Progress(app)
+    health = Health(lambda: progress.stuck(settings.worker.stuck_seconds), lambda: unready(app))
     server = serve(settings.telemetry.host, settings.telemetry.tables_port, health)
     try:
-        await faust_app.serve(app, [lambda: watch(app, ledger), lambda: tick(app, ledger)])
+        await apps.serve(app, [lambda: watch(app, progress, tables), lambda: tick(app)])
     finally:
         server.shutdown()
 
 
-def probe(settings: Settings) -> Callable[[str, int, int], int]:
-    """Asks the log itself for the first record at or after an offset."""
-
-    def first_from(topic: str, partition: int, offset: int) -> int:
-        consumer = Consumer(reader(settings.kafka, "probe", f"{TABLES_APP}-probe"))
-        try:
-            consumer.assign([TopicPartition(topic, partition, offset)])
-            found = consumer.poll(PROBED)
-            return offset if found is None or found.error() else found.offset() or 0
-        finally:
-            consumer.close()
-
-    return first_from
+def declared(app: engine.App, table: Table[Any]) -> Any:
+    """The table; its rows are frozen structs, encoded once a commit."""
+    codec = Codec(str.encode, write, lambda raws: map(bytes.decode, raws), lambda raws: map(reader_of(table), raws))
+    return app.Table(table.name, options={"codec": codec})
 
 
-def follow(app: faust.App, topic: Topic, ledger: Ledger) -> None:
+def sending(app: engine.App) -> Any:
+    def send(topic: str, partition: int, record: Record) -> None:
+        app.producer.submit(topic, record.key, record.value, partition, None, record.headers)
+
+    return send
+
+
+def follow(app: engine.App, topic: Topic, ledger: Ledger) -> None:
     """One stream agent per topic: all folds of an event stand or fall together."""
 
     async def fold_records(records: StreamT[bytes]) -> None:
         async for event in records.events():
-            await ledger.take(event.message)
+            ledger.take(event.message)
 
     app.agent(source(app, topic), name=f"fold {topic.name}")(fold_records)
 
 
-async def tick(app: faust.App, ledger: Ledger) -> None:
+async def tick(app: engine.App) -> None:
     """Says that time passed, on every partition this process owns."""
     last: dict[int, float] = {}
+    send = sending(app)
     while True:
         await asyncio.sleep(TICK_NEAR_MIDNIGHT)
         if unready(app):
             continue
         now = time.time()
-        for tp in sorted(assigned(app)):
+        for tp in sorted(app.consumer.assignment()):
             if tp.topic == CLOCK.name and now - last.get(tp.partition, 0.0) >= _interval(now):
                 last[tp.partition] = now
-                ticked = clock_tick(tp.partition, datetime.fromtimestamp(now, UTC))
-                record = encode(ticked)
-                await app.producer.send_and_wait(
-                    CLOCK.name, record.key, record.value, tp.partition, timestamp=None, headers=record.headers
-                )
+                send(CLOCK.name, tp.partition, encode(clock_tick(tp.partition, datetime.fromtimestamp(now, UTC))))
 
 
 def clock_tick(partition: int, at: datetime) -> ClockTicked:
@@ -110,77 +96,66 @@ def _interval(now: float) -> float:
     return TICK_NEAR_MIDNIGHT if min(now % DAY, DAY - now % DAY) < TICK else TICK
 
 
-async def watch(app: faust.App, ledger: Ledger) -> None:
-    """Publishes lag and recovery each second, and ends the process when our own code keeps failing."""
-    checked = False
+class Progress:
+    """Since when each partition with records left stands still."""
+
+    def __init__(self, app: engine.App) -> None:
+        self.app = app
+        self._seen: dict[tuple[str, int], tuple[int, float]] = {}
+
+    def measure(self) -> None:
+        now, found = time.monotonic(), lags(self.app)
+        for place, (next, lag) in found.items():
+            metrics.LAG.labels(TABLES_APP, place[0], str(place[1])).set(lag)
+            before, since = self._seen.get(place, (-1, now))
+            if next != before or not lag:
+                metrics.PROGRESS.labels(place[0], str(place[1])).set(time.time())
+                self._seen[place] = next, now
+            else:
+                self._seen[place] = next, since
+        self._seen = {place: seen for place, seen in self._seen.items() if place in found}
+
+    def stuck(self, seconds: float) -> str:
+        """Assigned and not progressing is not live."""
+        now = time.monotonic()
+        for (topic, partition), (next, since) in list(self._seen.items()):
+            if now - since > seconds:
+                return f"{topic}/{partition} has records behind {next} and stands still for more than {seconds:.0f} s"
+        return ""
+
+
+def lags(app: engine.App) -> dict[tuple[str, int], tuple[int, int]]:
+    """Of each source partition: the next offset, and how many records are not yet in the tables."""
+    consumer = app.consumer
+    return {
+        place: (next, max(0, consumer.highwater(tp) - next))
+        for tp in consumer.assignment()
+        if (place := (tp.topic, tp.partition)) in consumer.lanes
+        for next in [consumer.next_of(*place)]
+    }
+
+
+async def watch(app: engine.App, progress: Progress, tables: dict[str, Any]) -> None:
+    """Publishes lag and recovery each second."""
+    left = {table.changelog: table.name for table in TABLES}
     while True:
         before = time.monotonic()
         await asyncio.sleep(1)
         metrics.LOOP_LAG.set(max(0.0, time.monotonic() - before - 1))
-        if ledger.broken:
-            raise Stopped(ledger.broken)
-        if unready(app):
-            checked, ledger.ready_at = False, time.monotonic()
-            _measure_recovery(app, ledger)
-            continue
-        if not checked:
-            ledger.check_ids()
-            checked = True
-        _measure(app, ledger)
-        for (topic, partition), lag in lags(app, ledger).items():
-            if lag and ledger.idle(topic, partition) > GIVEN_UP:
-                await ledger.go_back(topic, partition)
+        metrics.ASSIGNED.labels(TABLES_APP).set(len(app.consumer.assignment()))
+        remaining = dict.fromkeys(tables, 0)
+        for (topic, _), records in list(app.consumer.remaining.items()):
+            remaining[left[topic]] += records
+        for name, table in tables.items():
+            metrics.RECOVERY_REMAINING.labels(name).set(remaining[name])
+            metrics.TABLE_READY.labels(name).set(not unready(app))
+            metrics.TABLE_ROWS.labels(name).set(sum(map(len, table.data.all())))
+        progress.measure()
 
 
-def _measure_recovery(app: faust.App, ledger: Ledger) -> None:
-    """How much of each table is not yet read back."""
-    left = dict.fromkeys(ledger.tables, 0)
-    if assigned(app):
-        named = {table.changelog: table.name for table in TABLES}
-        for tp, remaining in app.tables.recovery.active_remaining().items():  # type: ignore[attr-defined]
-            left[named[tp.topic]] += max(0, remaining)
-    for name, remaining in left.items():
-        metrics.TABLE_READY.labels(name).set(0)
-        metrics.RECOVERY_REMAINING.labels(name).set(remaining)
-
-
-def _measure(app: faust.App, ledger: Ledger) -> None:
-    metrics.ASSIGNED.labels(TABLES_APP).set(len(assigned(app)))
-    for (topic, partition), lag in lags(app, ledger).items():
-        metrics.LAG.labels(TABLES_APP, topic, str(partition)).set(lag)
-    for name, table in ledger.tables.items():
-        metrics.TABLE_READY.labels(name).set(1)
-        metrics.RECOVERY_REMAINING.labels(name).set(0)
-        metrics.TABLE_ROWS.labels(name).set(len(table))
-
-
-def lags(app: faust.App, ledger: Ledger) -> dict[tuple[str, int], int]:
-    """Records of each source partition that are not yet in the tables."""
-    sources = {topic.name for topic in TOPICS}
-    return {
-        (tp.topic, tp.partition): max(0, (app.consumer.highwater(tp) or 0) - ledger.expected(tp.topic, tp.partition))
-        for tp in assigned(app)
-        if tp.topic in sources
-    }
-
-
-def unready(app: faust.App) -> str:
+def unready(app: engine.App) -> str:
     """Recovering is not ready."""
-    if not assigned(app):
+    consumer = app.consumer
+    if not app.started or not consumer.assignment():
         return "no partitions are assigned yet"
-    if app.rebalancing:
-        return "partitions are being assigned anew"
-    recovery = app.tables.recovery  # type: ignore[attr-defined]
-    if not recovery.completed.is_set() or recovery.in_recovery:
-        return "tables are being read back from their changelogs"
-    return ""
-
-
-def stuck(app: faust.App, ledger: Ledger, seconds: float) -> str:
-    """Assigned and not progressing is not live."""
-    if unready(app):
-        return ""
-    for (topic, partition), lag in lags(app, ledger).items():
-        if lag and ledger.idle(topic, partition) > seconds:
-            return f"{topic}/{partition} has {lag} records and was last worked on more than {seconds:.0f} s ago"
-    return ""
+    return "" if consumer.ready() else "tables are being read back from their changelogs"

@@ -112,18 +112,18 @@ TABLES_APP = "soulfra-tables"
 ANALYSIS_APP = "soulfra-analysis"
 PROJECTOR_GROUP = "soulfra-projector"
 
-USER_ROWS = Table("users", 1, UserRow, (USERS, CLOCK), "who arrived, and when")
+USER_ROWS = Table("users", 2, UserRow, (USERS, CLOCK), "who arrived, and when")
 CHAT_ROWS = Table(
-    "chats", 1, ChatRow, (CHATS, ANALYSES, TRUST, AGENTS, CLOCK), "each chat: its state and what came of it"
+    "chats", 2, ChatRow, (CHATS, ANALYSES, TRUST, AGENTS, CLOCK), "each chat: its state and what came of it"
 )
 TRUST_ROWS = Table(
-    "trust", 1, TrustRow, (USERS, ANALYSES, CLOCK), "each person's evidence; score and history follow from it"
+    "trust", 2, TrustRow, (USERS, ANALYSES, CLOCK), "each person's evidence; score and history follow from it"
 )
-USAGE_ROWS = Table("usage", 1, UsageRow, (USAGE, CLOCK), "each person's totals, by meter and day")
+USAGE_ROWS = Table("usage", 2, UsageRow, (USAGE, CLOCK), "each person's totals, by meter and day")
 VERDICT_ROWS = Table(
-    "verdicts", 1, VerdictRow, (USAGE, CLOCK), "each usage event: counted once, and how often it came again"
+    "verdicts", 2, VerdictRow, (USAGE, CLOCK), "each usage event: counted once, and how often it came again"
 )
-AGENT_ROWS = Table("agents", 1, AgentsRow, (ANALYSES, TRUST, CLOCK), "suggested agents of each person")
+AGENT_ROWS = Table("agents", 2, AgentsRow, (ANALYSES, TRUST, CLOCK), "suggested agents of each person")
 
 TABLES: tuple[Table[Any], ...] = (USER_ROWS, CHAT_ROWS, TRUST_ROWS, USAGE_ROWS, VERDICT_ROWS, AGENT_ROWS)
 DEAD_CONFIG = {"cleanup.policy": "delete", "retention.ms": str(90 * DAY_MS), "segment.ms": str(DAY_MS)}

@@ -27,7 +27,7 @@ def client(kafka: Kafka, name: str) -> Configuration:
         "client.id": f"soulfra-{name}",
         "reconnect.backoff.ms": 50,
         "reconnect.backoff.max.ms": 1000,
-        "log_level": 3,
+        "log_level": 2,
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple, Self
 
 from aiokafka.partitioner import murmur2
@@ -10,6 +11,7 @@ from aiokafka.partitioner import murmur2
 POSITION = re.compile(r"^([a-z][a-z.]{0,80})/([0-9]{1,5})@([0-9]{1,18})$")
 
 
+@lru_cache(65_536)
 def partition_of(key: str | bytes, partitions: int) -> int:
     """Java's default: murmur2 of the key's bytes, made positive, modulo the number of partitions."""
     raw = key.encode() if isinstance(key, str) else key

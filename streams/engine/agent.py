@@ -9,6 +9,8 @@ from typing import Any
 from faust.agents import Agent as FaustAgent
 from faust.agents.agent import _current_agent
 
+from streams.engine.consumer import Stopped
+from streams.engine.dead import Refused
 from streams.engine.stream import Stream
 
 
@@ -42,8 +44,12 @@ class Agent(FaustAgent):  # type: ignore[misc]
         cursor = stream.cursor if isinstance(stream, Stream) else None
         if cursor is None or cursor.batch is None or cursor.resting:
             return False
-        self.log.exception("an event failed and is dead-lettered: %r", why)
         try:
+            if isinstance(why, Stopped):
+                raise why
+            place = cursor.batch.lane.place
+            if not isinstance(why, Refused):
+                self.log.error("an event of %s/%d failed and is dead-lettered", *place, exc_info=why)
             await self.app.consumer.failed(cursor, why)
         except Exception as stopped:
             await self.app.crash(stopped)

@@ -22,7 +22,7 @@ def shared(addresses: str, name: str, client: Mapping[str, Any]) -> Configuratio
         "reconnect.backoff.ms": 50,
         "reconnect.backoff.max.ms": 1_000,
         "topic.metadata.propagation.max.ms": 5_000,
-        "log_level": 3,
+        "log_level": 2,  # what goes wrong is told by the engine, once
         **client,
     }
 

@@ -170,13 +170,8 @@ class Consumer(Service, ConsumerT):  # type: ignore[misc]
     def _given(self, places: list[Place]) -> None:
         asyncio.run_coroutine_threadsafe(self._on_given(places), self.loop)
 
-    def _taken(self, places: list[Place], lost: bool) -> None:
-        """Runs in the member's thread: the broker gives the partitions away when this returns."""
-        future = asyncio.run_coroutine_threadsafe(self._on_taken(places, lost), self.loop)
-        try:
-            future.result(None if not lost else 10)
-        except Exception:
-            log.exception("partitions could not be given back in order")
+    def _taken(self, places: list[Place], lost: bool) -> Any:
+        return asyncio.run_coroutine_threadsafe(self._on_taken(places, lost), self.loop)
 
     async def _on_given(self, places: list[Place]) -> None:
         self.app.on_rebalance_start()
@@ -423,6 +418,7 @@ class Consumer(Service, ConsumerT):  # type: ignore[misc]
         if batch.left or batch.dropped:
             return
         lane = batch.lane
+        self._dirty.set()
         lane.pending -= len(batch.messages)
         self.events += len(batch.messages)
         at = time_of(batch.messages[-1].timestamp()[1])
@@ -498,7 +494,7 @@ class Consumer(Service, ConsumerT):  # type: ignore[misc]
                 return False
             try:
                 await self.loop.run_in_executor(self._kafka, self._commit, cut)
-            except (KafkaException, Undelivered) as failed:
+            except (KafkaException, Undelivered, TimeoutError) as failed:
                 await self._start_over(cut, failed)
                 return False
             self._after(cut)
@@ -583,6 +579,9 @@ class Consumer(Service, ConsumerT):  # type: ignore[misc]
     async def failed(self, cursor: Cursor, why: Exception) -> None:
         """The events in hand leave no trace but their dead letters. Raises Stopped after too many."""
         batch, shard = cursor.batch, cursor.shard
+        if batch.dropped:  # it is read again, here or elsewhere
+            cursor.resting = True
+            return
         for sent in shard.undo(cursor.number):
             if sent is not None:
                 sent.failed(why)

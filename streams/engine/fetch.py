@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
+from itertools import groupby
 from threading import Condition, Thread
 from typing import Any, NamedTuple
 
@@ -11,6 +13,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 
 from streams.engine.recovery import AWAY, Place
 
+LOOK = 0.5  # seconds between two looks at where partitions end
 IDLE = 0.05  # seconds to wait for a record before looking at what else is wanted
 
 
@@ -35,6 +38,8 @@ class Fetcher(Thread):
         self._starts: dict[Place, int] = {}
         self._reading: dict[Place, int] = {}  # with the number of its start
         self._running = True
+        self._ends: dict[Place, int] = {}
+        self._looked = 0.0
         self.fetched: deque[list[Fetched]] = deque()
         self.failed: BaseException | None = None
 
@@ -67,7 +72,7 @@ class Fetcher(Thread):
 
     def end_of(self, place: Place) -> int:
         """The partition's end as the broker told it last; negative while unknown."""
-        return self._consumer.get_watermark_offsets(TopicPartition(*place), cached=True)[1]
+        return self._ends.get(place, -1)
 
     def stop(self) -> None:
         self._want("stop", None)
@@ -85,6 +90,8 @@ class Fetcher(Thread):
                         self._changed.wait()
                 while self._wanted:
                     self._obey(*self._wanted.popleft())
+                if time.monotonic() - self._looked > LOOK:
+                    self._look()
                 if self._running and self._reading:
                     self._fetch()
         except BaseException as failed:  # told by the event loop, which ends the process
@@ -92,6 +99,12 @@ class Fetcher(Thread):
             self._arrived()
         finally:
             self._consumer.close()
+
+    def _look(self) -> None:
+        """Notes where partitions end, as far as the client knows."""
+        self._looked = time.monotonic()
+        for place in self._reading:
+            self._ends[place] = self._consumer.get_watermark_offsets(TopicPartition(*place), cached=True)[1]
 
     def _obey(self, what: str, of: Any) -> None:
         match what:
@@ -136,10 +149,9 @@ class Fetcher(Thread):
                 elif not error.retriable() and error.code() not in AWAY:
                     raise KafkaException(error)
             messages = good
-        for message, place in zip(
-            messages, zip(map(Message.topic, messages), map(Message.partition, messages), strict=True), strict=True
-        ):
-            found[place].append(message)  # type: ignore[index]
+        for topic, of_topic in groupby(messages, Message.topic):
+            for number, run in groupby(of_topic, Message.partition):
+                found[topic, number] += run  # type: ignore[index]
         return [
             Fetched(place, self._reading[place], found.get(place, []), ends.get(place)) for place in {**found, **ends}
         ]

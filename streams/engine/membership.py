@@ -10,6 +10,8 @@ keeps a worker that was given up from committing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future, wait
+from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any
 
@@ -17,17 +19,23 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from streams.engine.recovery import AWAY, Place
 
-POLL = 0.1  # seconds
+POLL = 0.05  # seconds
+QUICK = 0.005  # seconds between two looks while partitions are given back
+WITHIN = 10.0  # seconds for one commit
 
 
 class Membership(Thread):
-    """Subscribes, and tells. `given` may return at once; while `taken` runs the broker waits with giving them away."""
+    """Subscribes, and tells. The broker gives partitions to others when the future that `taken` returned is done.
+
+    Every call to the client is made in this thread: a synchronous commit beside a poll would wait for ever
+    (confluent-kafka 2.16).
+    """
 
     def __init__(
         self,
         configuration: dict[str, Any],
         given: Callable[[list[Place]], None],
-        taken: Callable[[list[Place], bool], None],
+        taken: Callable[[list[Place], bool], Future[None]],
         failed: Callable[[BaseException], None],
     ) -> None:
         super().__init__(name="engine member", daemon=True)
@@ -35,16 +43,17 @@ class Membership(Thread):
         self._given, self._taken, self._failed = given, taken, failed
         self._topics: list[str] | None = None
         self._running = True
+        self._commits: SimpleQueue[tuple[list[TopicPartition], Future[None]]] = SimpleQueue()
         self.generation: Any = None
 
     def subscribe(self, topics: Iterable[str]) -> None:
         self._topics = sorted(topics)
 
     def commit(self, offsets: list[TopicPartition]) -> None:
-        """At least once: the group's offsets without a transaction. Raises KafkaException."""
-        for one in self._consumer.commit(offsets=offsets, asynchronous=False) or ():
-            if one.error:
-                raise KafkaException(one.error)
+        """At least once: the group's offsets without a transaction. Waits; raises KafkaException."""
+        done: Future[None] = Future()
+        self._commits.put((offsets, done))
+        done.result(WITHIN)
 
     def stop(self) -> None:
         self._running = False
@@ -57,6 +66,7 @@ class Membership(Thread):
                     self._consumer.subscribe(
                         topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
                     )
+                self._commit_now()
                 message = self._consumer.poll(POLL)
                 error = message.error() if message is not None else None
                 if error is not None and not error.retriable() and error.code() not in AWAY:
@@ -67,6 +77,26 @@ class Membership(Thread):
         finally:
             self._consumer.close()
 
+    def _commit_now(self) -> None:
+        while True:
+            try:
+                offsets, done = self._commits.get_nowait()
+            except Empty:
+                return
+            try:
+                for one in self._consumer.commit(offsets=offsets, asynchronous=False) or ():
+                    if one.error:
+                        raise KafkaException(one.error)
+                done.set_result(None)
+            except KafkaException as refused:
+                done.set_exception(refused)
+
+    def _give_back(self, partitions: list[TopicPartition], lost: bool) -> None:
+        done = self._taken([(one.topic, one.partition) for one in partitions], lost)
+        while not done.done():
+            self._commit_now()
+            wait([done], QUICK)
+
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         consumer.incremental_assign(partitions)
         consumer.pause(partitions)
@@ -75,9 +105,9 @@ class Membership(Thread):
             self._given([(one.topic, one.partition) for one in partitions])
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self._taken([(one.topic, one.partition) for one in partitions], False)
+        self._give_back(partitions, lost=False)
         consumer.incremental_unassign(partitions)
 
     def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self._taken([(one.topic, one.partition) for one in partitions], True)
+        self._give_back(partitions, lost=True)
         consumer.incremental_unassign(partitions)

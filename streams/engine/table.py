@@ -34,7 +34,9 @@ class Table(FaustTable):  # type: ignore[misc]
 
     @cached_property
     def codec(self) -> Codec:
-        """JSON and bytes are written by the engine, everything else by Faust's serializers."""
+        """JSON and bytes are written by the engine, everything else by Faust's serializers or the option `codec`."""
+        if self.options and "codec" in self.options:
+            return self.options["codec"]  # type: ignore[no-any-return]
         known, store = self.app.serializers, self.data
 
         def kind(type_: Any, serializer: Any) -> str:
