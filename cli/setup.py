@@ -1,5 +1,6 @@
 """Makes `.venv`, with exactly what the lock names: `python3 cli/setup.py run|dev`.
 
+`python3 cli/setup.py bench` makes `.venv-bench`, for systems we are measured against that pin other versions than we do.
 Runs on the system's Python with the standard library alone, and is done in a moment when nothing changed.
 """
 
@@ -29,17 +30,25 @@ WAYS_OUT = """  Do one of these, then start again:
 def main() -> None:
     """Leaves at once when the stamp says that all of this was done before."""
     asked = sys.argv[1] if len(sys.argv) > 1 else ""
-    if asked not in ("run", "dev"):
-        sys.exit("usage: python3 cli/setup.py run|dev")
+    if asked not in ("run", "dev", "bench"):
+        sys.exit("usage: python3 cli/setup.py run|dev|bench")
+    if asked == "bench":
+        turn_to(ROOT / ".venv-bench")
     kind = "dev" if stamped("dev") else asked  # tools of developers are not thrown out by `make run`
     if STAMP.exists() and STAMP.read_text() == stamp(kind):
         return
     began = time.monotonic()
     make_environment()
-    say(f"installing what locks/{kind}.txt names into .venv (a minute the first time) …")
+    say(f"installing what locks/{kind}.txt names into {VENV.name} (a minute the first time) …")
     install(kind)
     STAMP.write_text(stamp(kind))
     say(f"the environment is ready after {time.monotonic() - began:.0f} s")
+
+
+def turn_to(venv: Path) -> None:
+    """From here on everything is about this environment."""
+    global VENV, STAMP
+    VENV, STAMP = venv, venv / STAMP.name
 
 
 def stamped(kind: str) -> bool:
@@ -64,7 +73,7 @@ def make_environment() -> None:
     if sys.version_info < OLDEST:  # the system's Python is what it is
         found = ".".join(str(part) for part in sys.version_info[:3])
         stop(f"Soulfra needs Python 3.11 or newer; {sys.executable} is {found}")
-    say("making .venv …")
+    say(f"making {VENV.name} …")
     made = subprocess.run(
         [sys.executable, "-m", "venv", "--clear", str(VENV)], capture_output=True, text=True, check=False
     )
@@ -83,15 +92,18 @@ def works(program: str) -> bool:
 
 
 def install(kind: str) -> None:
-    """Exactly the lock through uv; through pip where uv cannot."""
+    """Exactly the lock through uv; through pip where uv cannot. Soulfra itself is no part of `.venv-bench`."""
     locks = [str(LOCKS / f"{kind}.txt")]
     if has_java():
         locks.append(str(LOCKS / "java.txt"))
     uv = find_uv()
-    if uv is None or not (uv_does(uv, "pip", "sync", "--require-hashes", *locks) and uv_does(uv, *project())):
+    ours = [] if kind == "bench" else [project()]
+    steps = [["pip", "sync", "--require-hashes", *locks], *ours]
+    if uv is None or not all(uv_does(uv, *step) for step in steps):
         say("uv could not install it here; trying pip, which takes a little longer …")
         pip_must("install", "--require-hashes", *(word for lock in locks for word in ("-r", lock)))
-        pip_must(*project()[1:])
+        for step in ours:
+            pip_must(*step[1:])
 
 
 def project() -> list[str]:

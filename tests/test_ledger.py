@@ -1,10 +1,8 @@
-"""The tables worker's work on one record, with a producer that only notes what it was given."""
+"""The tables worker's work on one record, with tables that are dictionaries and a producer that only notes."""
 
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
@@ -14,134 +12,105 @@ from typing import Any
 import pytest
 from faust.types import TP
 
-from schemas import UsageRecorded
+from schemas import ChatUploaded, UsageRecorded
 from schemas.avro import contract
 from schemas.wire import FRAME, Record, decode, encode
-from streams.fold import FOLDS, Rows
-from streams.ledger import IN_A_ROW, Ledger
+from soulfra import usage
+from streams.app import dead
+from streams.engine import Letter, Refused
+from streams.ledger import Ledger
 from streams.registry import Registry, Unreachable
-from streams.tables import stuck, unready
+from streams.tables import Progress, unready
 from tests.conftest import free_port
-from topics import TABLES, TOPICS, USAGE
+from topics import CHATS, TABLES, USAGE, USAGE_ROWS
 from topics.place import partition_of
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
 
-class Noted:
-    """A producer and a consumer that note what is asked of them."""
-
-    def __init__(self) -> None:
-        self.sent: list[tuple[str, int, Record]] = []
-        self.sought: list[tuple[TP, int]] = []
-
-    async def send_and_wait(self, topic: str, key: bytes, value: bytes, partition: int, headers: Any, **_: Any) -> None:
-        self.sent.append((topic, partition, Record(key, value, headers)))
-
-    async def seek(self, tp: TP, offset: int) -> None:
-        self.sought.append((tp, offset))
+@pytest.fixture
+def sent() -> list[tuple[str, int, Record]]:
+    return []
 
 
 @pytest.fixture
-def noted() -> Noted:
-    return Noted()
+def ledger(sent: list[tuple[str, int, Record]]) -> Ledger:
+    tables: dict[str, dict[str, Any]] = {table.name: {} for table in TABLES}
+    return Ledger(tables, 8, Registry(""), lambda *record: sent.append(record))
 
 
-@pytest.fixture
-def ledger(noted: Noted) -> Ledger:
-    app: Any = SimpleNamespace(producer=noted, consumer=noted)
-    ids = {topic.name: f"id of {topic.name}" for topic in TOPICS}
-    tables: dict[str, dict[bytes, bytes]] = {table.name: {} for table in TABLES}
-    return Ledger(app, tables, ids, 8, Registry(""), lambda topic, partition, offset: offset)
+def message(record: Record | None = None, **other: Any) -> Any:
+    record = record or encode(UsageRecorded(id="1", source="t", time=NOON, user="u1", meter="m", quantity="1"))
+    said = {"topic": USAGE.name, "partition": partition_of("main/u1", 8), "offset": 0, "timestamp": NOON.timestamp()}
+    return SimpleNamespace(**{**said, **record._asdict(), **other})
 
 
-def message(offset: int, record: Record | None = None) -> Any:
-    record = record or encode(UsageRecorded(id=f"{offset}", source="t", time=NOON, user="u1", meter="m", quantity="1"))
-    return SimpleNamespace(topic=USAGE.name, partition=partition_of("main/u1", 8), offset=offset, key=record.key,
-                           value=record.value, headers=record.headers, timestamp=NOON.timestamp())  # fmt: skip
+def test_an_event_is_folded_and_what_follows_is_sent_to_its_partition(ledger: Ledger, sent: list[Any]) -> None:
+    ledger.take(message())
+    assert usage.total(ledger.tables[USAGE_ROWS.name]["main/u1#m"]).events == 1 and sent == []
+    chat = ChatUploaded(id="1", source="edge", time=NOON, user="u1", chat_id="c", pointer="p", fingerprint="0" * 32, size=9)
+    ledger.take(message(encode(chat), topic=CHATS.name))
+    [(topic, partition, record)] = sent
+    assert (topic, partition) == (USAGE.name, partition_of("main/u1", 8)) and decode(*record).quantity == "9"  # type: ignore[attr-defined]
 
 
-@pytest.fixture
-def broken_fold() -> Iterator[None]:
-    def breaks(event: UsageRecorded, rows: Rows) -> None:
-        raise RuntimeError(event.meter * 3)
-
-    FOLDS[USAGE.name].append(breaks)
-    yield
-    FOLDS[USAGE.name].remove(breaks)
+def test_a_record_in_a_wrong_partition_is_sent_on_unchanged_and_not_folded(ledger: Ledger, sent: list[Any]) -> None:
+    given = message(partition=(partition_of("main/u1", 8) + 1) % 8)
+    ledger.take(given)
+    [(topic, partition, record)] = sent
+    assert (topic, partition, record.value) == (USAGE.name, partition_of("main/u1", 8), given.value)
+    assert dict(record.headers)["soulfra.forwarded"] and not any(ledger.tables.values())
 
 
-def rows(ledger: Ledger) -> list[bytes]:
-    return [key for store in ledger.tables.values() for key in store if not key.startswith(b"@")]
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        (message(Record(b"main/u1", b"garbage!", [])), "ce_id"),
+        (message(topic=CHATS.name), "said on usage.recorded, not here"),
+        (message(timestamp=0.0), "in the future"),
+    ],
+)
+def test_what_cannot_be_taken_is_refused_with_a_sentence(ledger: Ledger, sent: list[Any], given: Any, why: str) -> None:
+    with pytest.raises(Refused, match=why):
+        ledger.take(given)
+    assert sent == [] and not any(ledger.tables.values())
 
 
-async def test_a_bug_of_ours_leaves_no_trace_but_a_dead_letter_and_the_position(
-    ledger: Ledger, noted: Noted, broken_fold: None
-) -> None:
-    given = message(0)
-    await ledger.take(given)
-    [(topic, partition, letter)] = noted.sent
-    assert (topic, partition, letter.value) == ("usage.recorded.dlq", given.partition, given.value)
-    assert dict(letter.headers)["soulfra.reason"] == b"failed" and "mmm" not in str(letter.headers)
-    assert rows(ledger) == [] and ledger.expected(USAGE.name, given.partition) == 1
+def letter(why: BaseException) -> dict[str, bytes]:
+    told = dead("tables", Letter("usage.recorded", 3, 7, b"k", b"v", [("a", b"b")], why))
+    assert told is not None and (told.topic, told.key, told.value) == ("usage.recorded.dlq", b"k", b"v")
+    return dict(told.headers)
 
 
-async def test_too_many_bugs_in_a_row_end_the_process(ledger: Ledger, broken_fold: None) -> None:
-    for offset in range(IN_A_ROW):
-        assert not ledger.broken
-        await ledger.take(message(offset))
-    assert "failed in our own code" in ledger.broken
+def test_a_dead_letter_says_why_and_keeps_quotes_of_the_event_out_of_it(ledger: Ledger) -> None:
+    assert letter(Refused("it is late"))["soulfra.reason"] == b"refused"
+    assert letter(Refused("it is late"))["__streams.errors.message"] == b"it is late"
+    with pytest.raises(Refused) as malformed:
+        ledger.take(message(Record(b"main/u1", b"garbage!", [])))
+    assert letter(malformed.value)["soulfra.reason"] == b"malformed"
+    ours = letter(KeyError("somebody's secret"))
+    assert ours["soulfra.reason"] == b"failed" and b"secret" not in b"".join(ours.values())
 
 
-async def test_bad_events_never_end_the_process(ledger: Ledger, noted: Noted) -> None:
-    for offset in range(IN_A_ROW * 3):
-        await ledger.take(message(offset, Record(b"main/u1", b"garbage!", [])))
-    assert not ledger.broken and len(noted.sent) == IN_A_ROW * 3
+def test_assigned_and_not_progressing_is_not_live() -> None:
+    consumer = SimpleNamespace(assignment=lambda: {TP(USAGE.name, 3)}, lanes={(USAGE.name, 3)}, highwater=lambda _: 9,
+                               next_of=lambda *_: 5)  # fmt: skip
+    progress = Progress(SimpleNamespace(consumer=consumer))  # type: ignore[arg-type]
+    progress.measure()
+    assert progress.stuck(120) == "" and "usage.recorded/3" in progress.stuck(-1)
+    consumer.highwater = lambda _: 5
+    progress.measure()
+    assert progress.stuck(120) == "", "without anything to do there is nothing to be stuck on"
 
 
-async def test_a_gap_before_a_record_is_read_again_and_not_passed_over(ledger: Ledger, noted: Noted) -> None:
-    await ledger.take(message(0))
-    await ledger.take(message(3))
-    assert noted.sought == [(TP(USAGE.name, message(0).partition), 1)]
-    for offset in (1, 2, 3):
-        await ledger.take(message(offset))
-    assert ledger.expected(USAGE.name, message(0).partition) == 4
-
-
-async def test_a_hole_in_the_log_itself_is_no_gap(ledger: Ledger, noted: Noted) -> None:
-    ledger.first_from = lambda topic, partition, offset: 3
-    await ledger.take(message(0))
-    await ledger.take(message(3))
-    assert noted.sought == [] and ledger.expected(USAGE.name, message(0).partition) == 4
-
-
-async def test_a_source_topic_that_was_made_anew_stops_the_worker(ledger: Ledger) -> None:
-    await ledger.take(message(0))
-    ledger.check_ids()
-    ledger.ids = {**ledger.ids, USAGE.name: "another"}
-    with pytest.raises(Exception, match=r"usage\.recorded was deleted and made anew"):
-        ledger.check_ids()
-
-
-def app(highwater: int, recovering: bool = False, rebalancing: bool = False) -> Any:
-    tp = TP(USAGE.name, message(0).partition)
-    consumer = SimpleNamespace(assignment=lambda: {tp}, highwater=lambda _: highwater)
-    recovery = SimpleNamespace(completed=SimpleNamespace(is_set=lambda: not recovering), in_recovery=recovering)
-    return SimpleNamespace(
-        started=True, consumer=consumer, rebalancing=rebalancing, tables=SimpleNamespace(recovery=recovery)
-    )
-
-
-def test_recovering_and_rebalancing_are_not_ready() -> None:
-    assert unready(app(0)) == ""
-    assert "read back" in unready(app(0, recovering=True)) and "assigned anew" in unready(app(0, rebalancing=True))
-
-
-def test_assigned_and_not_progressing_is_not_live(ledger: Ledger) -> None:
-    assert stuck(app(5), ledger, 120) == ""
-    ledger.ready_at = time.monotonic() - 121
-    assert "usage.recorded" in stuck(app(5), ledger, 120)
-    assert stuck(app(0), ledger, 120) == "", "without anything to do there is nothing to be stuck on"
+def test_recovering_is_not_ready() -> None:
+    consumer = SimpleNamespace(assignment=set, ready=lambda: False)
+    app: Any = SimpleNamespace(started=True, consumer=consumer)
+    assert "assigned" in unready(app)
+    consumer.assignment = lambda: {TP(USAGE.name, 3)}
+    assert "read back" in unready(app)
+    consumer.ready = lambda: True
+    assert unready(app) == ""
 
 
 def test_a_schema_of_another_registry_is_looked_up_once() -> None:

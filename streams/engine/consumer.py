@@ -11,8 +11,10 @@ import gc
 import logging
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +33,7 @@ from streams.engine.position import time_of
 from streams.engine.recovery import Place, Recovery, Recreated
 from streams.engine.rows import Rows, StoredRows
 from streams.engine.shard import Cursor, Output, Shadow, Shard
-from streams.engine.transaction import Changelog, Cut, Undelivered, Writer
+from streams.engine.transaction import Changelog, Cut, Keeper, Undelivered
 
 log = logging.getLogger("engine")
 
@@ -73,7 +75,6 @@ class Consumer(Service, ConsumerT):  # type: ignore[misc]
         self._member: Membership | None = None
         self._fetcher: Fetcher | None = None
         self._cluster: client.Cluster | None = None
-        self._writer: Writer | None = None
         self._kafka = ThreadPoolExecutor(1, "engine commit")
         self._wake, self._less, self._dirty = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._idle, self._open, self._takeover = asyncio.Event(), asyncio.Event(), asyncio.Event()
@@ -82,6 +83,7 @@ class Consumer(Service, ConsumerT):  # type: ignore[misc]
         self._open.set()
         self._failures: list[int] = []
         self._spread_since = 0.0
+        self._losses: Counter[int] = Counter()  # how often each partition number was taken from us
 
     # -- starting and stopping
 
@@ -183,6 +185,7 @@ class Consumer(Service, ConsumerT):  # type: ignore[misc]
         """What is done in them is committed first, unless they are lost already."""
         self.app.on_rebalance_start()
         numbers = {number for _, number in places}
+        self._losses.update(numbers)
         going = [lane for place, lane in self.lanes.items() if place[1] in numbers]
         if self._fetcher is not None:
             self._fetcher.end([lane.place for lane in going])
@@ -263,15 +266,16 @@ class Consumer(Service, ConsumerT):  # type: ignore[misc]
         return {topic for topic in self._topics if self.partitions.get(topic, 0) > number}
 
     async def _recover(self, numbers: list[int]) -> None:
-        tables, changelogs = self.app.tables.numbered, self._changelogs()
+        tables = self.app.tables.numbered
         shards = [Shard(number, [self._rows(table, number) for table in tables]) for number in numbers]
         sources = {number: sorted(self._topics_of(number)) for number in numbers}
-        recovery = await self.loop.run_in_executor(self._kafka, self._recovered, shards, changelogs, sources)
+        before = Counter(self._losses)
+        await self.loop.run_in_executor(self._kafka, self._recovered, shards, sources)
         self.remaining = {}
         begun: dict[Place, int] = {}
-        for shard in recovery.shards:
-            if not all((topic, shard.number) in self.owned for topic in sources[shard.number]):
-                _close(shard)  # taken away in the meantime
+        for shard in shards:
+            if self._losses[shard.number] != before[shard.number] or self.should_stop:
+                _close(shard)  # taken away in the meantime, and possibly given again
                 self._takeover.set()
                 continue
             self.shards[shard.number] = shard
@@ -290,32 +294,28 @@ class Consumer(Service, ConsumerT):  # type: ignore[misc]
     def _changelogs(self) -> list[Changelog]:
         return [Changelog(one.changelog_topic_name, one.codec, one.stored) for one in self.app.tables.numbered]
 
-    def _recovered(self, shards: list[Shard], changelogs: list[Changelog], sources: Any) -> Recovery:
+    def _recovered(self, shards: list[Shard], sources: Mapping[int, list[str]]) -> None:
         """In the thread that commits, so never while a commit is under way."""
-        if self._writer is None:
-            self._writer = self._new_writer(changelogs)
-        base, conf = self.transport.configuration, self.app.conf
-        reader = Client(client.reader(base, conf.id, "earliest", True, self.options.prefetch_kb))
-        try:
-            recovery = Recovery(shards, changelogs, sources, self.cluster, reader, lambda: self.should_stop)
-            for _ in recovery.run():
-                self.remaining = recovery.remaining
-            return recovery
-        finally:
-            reader.close()
+        recovery = Recovery(shards, self._keeper.changelogs, sources, self.cluster, self._reader, lambda: self.should_stop)
+        for _ in self._keeper.take_over(recovery):
+            self.remaining = recovery.remaining
 
-    def _new_writer(self, changelogs: list[Changelog]) -> Writer:
-        """A new producer; `init_transactions` comes before anything else is read or written."""
+    def _reader(self) -> Any:
+        """For one recovery."""
+        base, conf = self.transport.configuration, self.app.conf
+        return Client(client.reader(base, conf.id, "earliest", True, self.options.prefetch_kb))
+
+    def _producer(self, reported: Any) -> Any:
         conf, options = self.app.conf, self.options
         id = f"{conf.id}-{options.instance}" if self.exactly else ""
-        writer = Writer(None, changelogs, self.exactly)
-        writer.producer = Producer(
-            client.writer(self.transport.configuration, id, options.transaction_timeout)
-            | {"on_delivery": writer.reported, "delivery.report.only.error": True}
-        )
-        if self.exactly:
-            writer.producer.init_transactions(client.WITHIN)
-        return writer
+        base = client.writer(self.transport.configuration, id, options.transaction_timeout)
+        return Producer(base | {"on_delivery": reported, "delivery.report.only.error": True})
+
+    @cached_property
+    def _keeper(self) -> Keeper:
+        """Made when all tables are declared."""
+        changelogs = [Changelog(one.changelog_topic_name, one.codec, one.stored) for one in self.app.tables.numbered]
+        return Keeper(changelogs, self.exactly, self._producer)
 
     def _rows(self, table: Any, number: int) -> Rows:
         if table.stored:
@@ -533,12 +533,9 @@ class Consumer(Service, ConsumerT):  # type: ignore[misc]
 
     def _commit(self, cut: Cut) -> None:
         """In the committing thread."""
-        if self._writer is None:
-            self._writer = self._new_writer(self._changelogs())
-        step_by_step = self.options.at_step
-        for step in self._writer.commit(cut):
-            if step_by_step is not None:
-                step_by_step(step)
+        for step in self._keeper.commit(cut):
+            if self.options.at_step is not None:
+                self.options.at_step(step)
         if not self.exactly and cut.offsets and self._member is not None:
             self._member.commit([TopicPartition(topic, number, end) for (topic, number), end in cut.offsets.items()])
         positions = dict(cut.positions)
@@ -567,8 +564,6 @@ class Consumer(Service, ConsumerT):  # type: ignore[misc]
         for output in cut.outputs:
             if output.sent is not None:
                 output.sent.failed(failed)
-        writer, self._writer = self._writer, None
-        del writer
         if self._fetcher is not None:
             self._fetcher.end(list(self.lanes))
         self._forget(list(self.shards))

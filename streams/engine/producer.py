@@ -111,9 +111,7 @@ class Producer(Service, ProducerT):  # type: ignore[misc]
 
     def refused(self, error: Any) -> None:
         """The broker refused a record that somebody waits for."""
-        writer = self.app.consumer._writer
-        if writer is not None:
-            writer.failed = error
+        self.app.consumer._keeper.refused(error)
 
     def _send_now(self, topic: str, key: Any, value: Any, where: int, at: int, headers: Any, sent: Sent) -> None:
         """Without a worker in this process: a client that only sends."""

@@ -48,11 +48,12 @@ class Recovery:
     changelogs: Sequence[Changelog]
     sources: Mapping[int, Sequence[str]]  # topics by partition number
     asked: Asked
-    reader: Any  # a consumer that reads committed records and tells the end of a partition
+    new_reader: Callable[[], Any]  # a consumer that reads committed records and tells the end of a partition
     stop: Callable[[], bool] = lambda: False
     remaining: dict[Place, int] = field(default_factory=dict)
     _at: dict[Place, int] = field(default_factory=dict)
     _ends: dict[Place, int] = field(default_factory=dict)
+    _reader: Any = None
 
     def run(self) -> Iterator[str]:
         """Leaves each shard with its rows, its position and, in `next`, where every source goes on; -1: nowhere yet.
@@ -71,24 +72,31 @@ class Recovery:
                 _found(shard, table, rows.position)
         self._measure()
         if self.remaining:
-            self.reader.assign([TopicPartition(topic, number, self._at[topic, number]) for topic, number in self.remaining])
-        while self.remaining and not self.stop():
-            for place, messages in self._read().items():
-                _load(*places[place], messages)
-            self._measure()
-            yield "read"
+            yield from self._read_back(places)
         self._go_on()
         yield "recovered"
+
+    def _read_back(self, places: Mapping[Place, tuple[Shard, int]]) -> Iterator[str]:
+        self._reader = self.new_reader()
+        try:
+            self._reader.assign([TopicPartition(*place, self._at[place]) for place in self.remaining])
+            while self.remaining and not self.stop():
+                for place, messages in self._read().items():
+                    _load(*places[place], messages)
+                self._measure()
+                yield "read"
+        finally:
+            self._reader.close()
 
     def _measure(self) -> None:
         self.remaining = {place: end - self._at[place] for place, end in self._ends.items() if end > self._at[place]}
 
     def _read(self) -> dict[Place, list[Message]]:
         """The next records by partition. The end of a partition moves its place past markers of transactions."""
-        messages = self.reader.consume(BATCH, 0)
+        messages = self._reader.consume(BATCH, 0)
         if not messages:
-            first = self.reader.poll(IDLE)
-            messages = [first, *self.reader.consume(BATCH, 0)] if first is not None else []
+            first = self._reader.poll(IDLE)
+            messages = [first, *self._reader.consume(BATCH, 0)] if first is not None else []
         found: dict[Place, list[Message]] = defaultdict(list)
         topics, numbers = map(Message.topic, messages), map(Message.partition, messages)
         for message, topic, number in zip(messages, topics, numbers, strict=True):

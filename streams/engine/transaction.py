@@ -12,7 +12,7 @@ it between two steps.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -66,15 +66,47 @@ class Undelivered(Exception):
     """The broker did not take a record, or did not say so in time."""
 
 
-class Writer:
-    """Writes cuts with one producer, in transactions or without."""
+class Keeper:
+    """Takes partitions over and commits what was folded, with one producer at a time.
 
-    def __init__(self, producer: Any, changelogs: Sequence[Changelog], exactly: bool) -> None:
-        self.producer, self.changelogs, self.exactly = producer, changelogs, exactly
-        self.failed: Any = None
+    `new_producer` takes the call-back for delivery reports. The producer is made, and its open transaction of an
+    earlier life ended, before anything is read or written; it is thrown away when a commit does not end well.
+    """
+
+    def __init__(self, changelogs: Sequence[Changelog], exactly: bool, new_producer: Callable[[Any], Any]) -> None:
+        self.changelogs, self.exactly, self._new_producer = changelogs, exactly, new_producer
+        self.producer: Any = None
+        self._failed: Any = None
+
+    def take_over(self, recovery: Any) -> Iterator[str]:
+        """Raises KafkaException."""
+        if self.producer is None:
+            self._begin()
+            yield "fenced"
+        yield from recovery.run()
 
     def commit(self, cut: Cut) -> Iterator[str]:
-        """Raises KafkaException or Undelivered; then the producer must be thrown away."""
+        """Raises KafkaException or Undelivered: whether the cut was committed is then not known."""
+        try:
+            if self.producer is None:
+                self._begin()
+            yield from self._steps(cut)
+        except Exception:
+            self.producer = None
+            raise
+
+    def refused(self, error: Any) -> None:
+        """The broker did not take a record; the commit under way fails."""
+        self._failed = error
+
+    def _begin(self) -> None:
+        self._failed = None
+        producer = self._new_producer(self._reported)
+        if self.exactly:
+            producer.init_transactions(WITHIN)
+        self.producer = producer
+
+    def _steps(self, cut: Cut) -> Iterator[str]:
         if self.exactly:
             self.producer.begin_transaction()
             yield "begun"
@@ -84,14 +116,15 @@ class Writer:
         yield "flushed"
         if self.exactly:
             if cut.offsets:
-                yield from self._offer(cut)
+                self._offer(cut)
+                yield "offered"
             self.producer.commit_transaction(WITHIN)
             yield "committed"
 
-    def _offer(self, cut: Cut) -> Iterator[str]:
+    def _offer(self, cut: Cut) -> None:
+        """Asks the group, which refuses a worker that was given up."""
         offsets = [TopicPartition(topic, number, end) for (topic, number), end in cut.offsets.items()]
         self.producer.send_offsets_to_transaction(offsets, cut.generation, WITHIN)
-        yield "offered"
 
     def _produce(self, cut: Cut) -> None:
         send = self._send
@@ -138,15 +171,15 @@ class Writer:
 
     def _flush(self) -> None:
         left = self.producer.flush(WITHIN)
-        if self.failed is not None:
-            raise KafkaException(self.failed)
+        if self._failed is not None:
+            raise KafkaException(self._failed)
         if left:
             raise Undelivered(f"{left} records were not taken within {WITHIN:.0f} s")
 
-    def reported(self, error: Any, _: Any) -> None:
+    def _reported(self, error: Any, _: Any) -> None:
         """Delivery report of a record that nobody asked after."""
         if error is not None:
-            self.failed = error
+            self._failed = error
 
 
 def _noted(cut: Cut, table: int, number: int) -> Any:
