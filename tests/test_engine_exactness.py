@@ -43,6 +43,7 @@ class Worker:
         self.owned: dict[int, int] = {}  # partition number, and under which epoch it was given
         self.keeper = self.kit["keeper"]([Changelog(LOG, JSON)], True, self._new_producer)
         self.task: Iterator[str] | None = None
+        self.at = ""  # the step that it has taken last
         self.cursor = Cursor()
         self.broker.join(self.name)
 
@@ -73,9 +74,9 @@ class Worker:
             self.told()
             self.task = self._work()
         try:
-            next(self.task)
+            self.at = next(self.task)
         except StopIteration:
-            self.task = None
+            self.task, self.at = None, ""
         except KafkaException:  # whether it was committed is not known: everything is read back
             self.task = None
             self.shards.clear()
@@ -162,8 +163,19 @@ class World:
             broker.leave(name)
         elif chance < 0.36 and worker.keeper.producer is not None:
             self._wire(worker)
+        elif chance < 0.42 and worker.at in ("flushed", "offered"):
+            self._worst(worker)
         elif worker.name not in self.asleep:
             worker.step()
+
+    def _worst(self, worker: Worker) -> None:
+        """In the middle of a commit its partitions go to the other worker, which begins to take them over."""
+        other = self.workers[1 - worker.name]
+        if other.name in self.broker.members and other.name not in self.asleep:
+            for number in list(worker.owned):
+                self.broker.give(number, other.name)
+            for _ in range(self.chance.randrange(1, 12)):
+                other.step()
 
     def _wire(self, worker: Worker) -> None:
         """Some records of a flush that is under way arrive."""
