@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ import pytest
 import redis
 
 from cli.local.kafka import Kafka
+from cli.local.ports import free as free_port
 from cli.local.valkey import Valkey
 from config import Settings
 from config.keys import ensure_first_token, new_user, token
@@ -29,12 +29,6 @@ PARTS = {
     "edge": ["api"],
 }
 WITHIN = 40.0  # seconds until a part must be ready
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def eventually(true: Callable[[], Any], within: float = 20.0, every: float = 0.05) -> Any:

@@ -13,6 +13,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print data instead of a tabl
 def register(app: typer.Typer) -> None:
     bench = typer.Typer(help="Measure it here.", no_args_is_help=True)
     bench.command()(journey)
+    bench.command()(faults)
     app.add_typer(bench, name="bench")
 
 
@@ -28,3 +29,26 @@ def journey(as_json: Json = False, rounds: Annotated[int, typer.Option(min=1, ma
     typer.echo(f"on {told['machine']}")
     for row in told["rows"]:
         typer.echo(f"{row['workload']:<48} {row['median']:>10} {row['unit']:<5} of {row['values']}")
+
+
+def faults(
+    as_json: Json = False,
+    events: Annotated[int, typer.Option(min=1_000)] = 1_000_000,
+    workers: Annotated[int, typer.Option(min=1, max=8)] = 3,
+    kills: Annotated[int, typer.Option(min=0)] = 100,
+    seed: int = 1,
+    rate: Annotated[int, typer.Option(min=100, help="Events a second.")] = 4_000,
+) -> None:
+    """Kill workers and broker while events pour in, then compare tables and outputs with the source, key by key."""
+    from cli.bench.faults import Plan, measure
+    from cli.bench.table import report
+    from cli.errors import Failed
+
+    told, rows = measure(Plan(events, workers, kills, seed, rate), lambda text: typer.echo(text, err=True))
+    if as_json:
+        typer.echo(json.dumps(report("faults", rows), indent=2))
+    else:
+        for name, value in told._asdict().items():
+            typer.echo(f"{name:<10} {value}")
+    if told.lost or told.doubled or told.wrong:
+        raise Failed("the tables or the outputs differ from the truth")

@@ -25,6 +25,13 @@ class Port(NamedTuple):
         return name_of(self.key)
 
 
+def free() -> int:
+    """The number of a port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 def ports(settings: Settings) -> list[Port]:
     """Every port that `soulfra run` will listen on with these settings; 0 means that any will do."""
     local, telemetry, edge = settings.local, settings.telemetry, settings.edge

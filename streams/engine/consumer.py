@@ -297,7 +297,8 @@ class Consumer(Service, ConsumerT):  # type: ignore[misc]
     def _recovered(self, shards: list[Shard], sources: Mapping[int, list[str]]) -> None:
         """In the thread that commits, so never while a commit is under way."""
         recovery = Recovery(shards, self._keeper.changelogs, sources, self.cluster, self._reader, lambda: self.should_stop)
-        for _ in self._keeper.take_over(recovery):
+        for step in self._keeper.take_over(recovery):
+            self._reached(step)
             self.remaining = recovery.remaining
 
     def _reader(self) -> Any:
@@ -534,8 +535,7 @@ class Consumer(Service, ConsumerT):  # type: ignore[misc]
     def _commit(self, cut: Cut) -> None:
         """In the committing thread."""
         for step in self._keeper.commit(cut):
-            if self.options.at_step is not None:
-                self.options.at_step(step)
+            self._reached(step)
         if not self.exactly and cut.offsets and self._member is not None:
             self._member.commit([TopicPartition(topic, number, end) for (topic, number), end in cut.offsets.items()])
         positions = dict(cut.positions)
@@ -543,6 +543,10 @@ class Consumer(Service, ConsumerT):  # type: ignore[misc]
             shard = self.shards.get(number)
             if shard is not None:
                 shard.rows[table].keep(cut.raw.get((table, number), {}), positions.get(number), end)
+
+    def _reached(self, step: str) -> None:
+        if self.options.at_step is not None:
+            self.options.at_step(step)
 
     def _after(self, cut: Cut) -> None:
         self.commits += 1
