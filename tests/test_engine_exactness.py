@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from streams.engine.codec import codec
 from streams.engine.recovery import Recovery
 from streams.engine.rows import GONE, Rows
-from streams.engine.shard import Cursor, Output, Shard
+from streams.engine.shard import Cursor, Shard
 from streams.engine.transaction import Changelog, Cut, Keeper
 from tests.simulated import ABORTED, COMMITTED, OPEN, Asked, Broker, Entry, Producer, Reader, Transaction
 
@@ -122,10 +122,10 @@ class Worker:
         rows = shard.rows[0]
         shard.logs[0] += (key, rows.get(key, GONE), number)
         rows[key] = rows.get(key, 0) + 1
-        shard.outputs.append(Output(number, OUT, key, entry.value, shard.number, 0, None, None))
+        shard.outputs.append((number, OUT, key, entry.value, shard.number, 0, None, None))
         if entry.value % 7 == 3:
             self.kit.get("undo", Shard.undo)(shard, number)
-            shard.outputs.append(Output(number, f"{IN}.dlq", key, entry.value, shard.number, 0, None, None))
+            shard.outputs.append((number, f"{IN}.dlq", key, entry.value, shard.number, 0, None, None))
 
 
 class World:
@@ -343,7 +343,7 @@ class NoPositionCheck(Recovery):
 
 def no_undo(shard: Shard, event: int) -> list[Any]:
     """What a failed event wrote stays."""
-    shard.outputs[:] = [output for output in shard.outputs if output.event != event]
+    shard.outputs[:] = [output for output in shard.outputs if output[0] != event]
     return []
 
 

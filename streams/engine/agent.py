@@ -23,10 +23,10 @@ class Agent(FaustAgent):  # type: ignore[misc]
             try:
                 await coro
                 return
-            except asyncio.CancelledError:
+            except asyncio.CancelledError as cancelled:
                 if self.should_stop:
                     raise
-                await aref.crash(asyncio.CancelledError())
+                await aref.crash(cancelled)
                 self.supervisor.wakeup()
                 return
             except Exception as why:

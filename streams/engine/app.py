@@ -39,6 +39,11 @@ class App(FaustApp):  # type: ignore[misc]
     def exactly(self) -> bool:
         return bool(self.conf.processing_guarantee == ProcessingGuarantee.EXACTLY_ONCE)
 
+    def is_leader(self) -> bool:
+        """Whether timers `on_leader` run here: where partition 0 of the first topic is; alone, where no topic is read."""
+        topics = self.consumer._topics
+        return not topics or (min(topics), 0) in self.consumer.owned
+
     async def maybe_start_producer(self) -> Any:
         await self.producer.maybe_start()
         return self.producer
@@ -87,6 +92,16 @@ class Conductor(FaustConductor):  # type: ignore[misc]
     _resubscribe_sleep_lock_seconds = 0.5  # a new topic moves no other partition
 
     def _update_callback_map(self) -> None: ...
+
+    def add(self, topic: Any) -> None:
+        super().add(topic)
+        if self.app._consumer is not None:
+            self.app._consumer.heard(topic.topics)
+
+    def discard(self, topic: Any) -> None:
+        super().discard(topic)
+        if self.app._consumer is not None:
+            self.app._consumer.heard(topic.topics)
 
 
 class Transport(FaustTransport):  # type: ignore[misc]

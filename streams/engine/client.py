@@ -62,7 +62,7 @@ def writer(base: Configuration, transactional_id: str, timeout: float) -> Config
         "acks": "all",
         "enable.idempotence": True,
         "partitioner": "murmur2_random",
-        "linger.ms": 1,
+        "linger.ms": 100,  # a flush does not wait for it
         "batch.num.messages": 20_000,
         "batch.size": 1_000_000,
         "queue.buffering.max.messages": 1_000_000,

@@ -32,7 +32,7 @@ from streams.engine.membership import Membership
 from streams.engine.position import time_of
 from streams.engine.recovery import Place, Recovery, Recreated
 from streams.engine.rows import Rows, StoredRows
-from streams.engine.shard import Cursor, Output, Shadow, Shard
+from streams.engine.shard import Cursor, Output, Shadow, Shard, current
 from streams.engine.transaction import Changelog, Cut, Keeper, Undelivered
 
 log = logging.getLogger("engine")
@@ -68,7 +68,9 @@ class Consumer(Service, ConsumerT):  # type: ignore[misc]
         self.cursors: list[Cursor] = []
         self.owned: set[Place] = set()
         self.remaining: dict[Place, int] = {}  # records of each changelog still to be read
-        self.commits = self.events = 0
+        self.recovery_seconds = 0.0  # that the last take-over took
+        self.commits = self.events = 0  # number of the last commit; events since
+        self.next_cut = 1
         self.outside: list[Output] = []  # sent by code that runs beside the streams
         self.partitions: dict[str, int] = {}
         self._topics: set[str] = set()
@@ -82,16 +84,31 @@ class Consumer(Service, ConsumerT):  # type: ignore[misc]
         self.quiescing = False
         self._open.set()
         self._failures: list[int] = []
+        self._failed_commits = 0  # in a row
         self._spread_since = 0.0
         self._losses: Counter[int] = Counter()  # how often each partition number was taken from us
 
     # -- starting and stopping
 
     async def on_start(self) -> None:
+        self.shards.clear()
         sys.setswitchinterval(0.001)  # a committing thread asks for the interpreter some ten times a commit
         gc.collect()
         gc.freeze()  # records are many and hold no cycles: with default thresholds looking for some takes a fifth of the time
         gc.set_threshold(100_000, 20, 50)
+
+    def bench(self) -> None:
+        """Without a worker, as in `agent.test_context()`, tables have rows of one partition that nobody commits."""
+        if self.feeds:
+            return
+        tables = self.app.tables.numbered
+        shard = self.shards.setdefault(0, Shard(0, []))
+        for table in tables[len(shard.rows) :]:
+            shard.rows.append(Rows(table.codec))
+            shard.logs.append([])
+        cursor = Cursor()
+        cursor.enter(shard)
+        current.set(cursor)
 
     @property
     def feeds(self) -> bool:
@@ -112,6 +129,7 @@ class Consumer(Service, ConsumerT):  # type: ignore[misc]
         if missing:
             raise Stopped(f"{', '.join(missing)}: no such topic on the broker; create it, then start again")
         if not self._topics:
+            self.app.tables.recovered(set())
             return
         if self._member is None:
             self._start_threads()
@@ -177,6 +195,10 @@ class Consumer(Service, ConsumerT):  # type: ignore[misc]
 
     async def _on_given(self, places: list[Place]) -> None:
         self.app.on_rebalance_start()
+        again = {number for _, number in places} & self.shards.keys()
+        if again:  # a topic more, for partitions that are at work
+            await self._let_go(again)
+            self._forget(again)
         self.owned |= set(places)
         await self._tell_faust(set(), places)
         self._takeover.set()
@@ -186,6 +208,15 @@ class Consumer(Service, ConsumerT):  # type: ignore[misc]
         self.app.on_rebalance_start()
         numbers = {number for _, number in places}
         self._losses.update(numbers)
+        await self._let_go(numbers, lost)
+        self.owned -= set(places)
+        self._forget(numbers)
+        await self._tell_faust(set(places), [])
+        self.app.on_rebalance_end()
+        self._takeover.set()
+
+    async def _let_go(self, numbers: set[int], lost: bool = False) -> None:
+        """Stops reading them; commits what is done, unless they are lost."""
         going = [lane for place, lane in self.lanes.items() if place[1] in numbers]
         if self._fetcher is not None:
             self._fetcher.end([lane.place for lane in going])
@@ -194,11 +225,16 @@ class Consumer(Service, ConsumerT):  # type: ignore[misc]
         if not lost:
             await self._end_events(going)
             await self.commit()
-        self.owned -= set(places)
-        self._forget(numbers)
-        await self._tell_faust(set(places), [])
-        self.app.on_rebalance_end()
-        self._takeover.set()
+
+    def _channels(self, topic: str) -> list[Any]:
+        """Those that streams read; a topic that was only declared has a queue that nobody empties."""
+        return [channel for channel in self.app.topics._topics if channel.is_iterator and topic in channel.topics]
+
+    def heard(self, topics: Iterable[str]) -> None:
+        """Streams began or ended to read topics."""
+        for place, lane in self.lanes.items():
+            if place[0] in topics:
+                lane.channels = self._channels(place[0])
 
     def _forget(self, numbers: Iterable[int]) -> None:
         """These shards are no longer kept here."""
@@ -224,7 +260,7 @@ class Consumer(Service, ConsumerT):  # type: ignore[misc]
         if not app.flow_control.is_active():
             app.flow_control.resume()  # also empties queues, so only the first time
         for place, lane in self.lanes.items():
-            lane.channels = list(app.topics._tp_index.get(TP(*place), ()))
+            lane.channels = self._channels(place[0])
         if revoked:
             await app.on_partitions_revoked.send({TP(*place) for place in revoked})
         if given:
@@ -238,6 +274,9 @@ class Consumer(Service, ConsumerT):  # type: ignore[misc]
             self._takeover.clear()
             numbers = self._complete()
             if not numbers:
+                if not self.owned:  # more workers than partitions: this one has nothing to recover
+                    self.app.tables.recovered(set())
+                    self.app.on_rebalance_end()
                 continue
             try:
                 await self._recover(numbers)
@@ -269,9 +308,9 @@ class Consumer(Service, ConsumerT):  # type: ignore[misc]
         tables = self.app.tables.numbered
         shards = [Shard(number, [self._rows(table, number) for table in tables]) for number in numbers]
         sources = {number: sorted(self._topics_of(number)) for number in numbers}
-        before = Counter(self._losses)
+        before, began = Counter(self._losses), time.perf_counter()
         await self.loop.run_in_executor(self._kafka, self._recovered, shards, sources)
-        self.remaining = {}
+        self.remaining, self.recovery_seconds = {}, time.perf_counter() - began
         begun: dict[Place, int] = {}
         for shard in shards:
             if self._losses[shard.number] != before[shard.number] or self.should_stop:
@@ -286,8 +325,7 @@ class Consumer(Service, ConsumerT):  # type: ignore[misc]
                 begun[topic, shard.number] = offset
         assert self._fetcher is not None
         for place, start in self._fetcher.begin(begun).items():
-            channels = self.app.topics._tp_index.get(TP(*place), ())
-            self.lanes[place] = Lane(place, self.shards[place[1]], channels, start)
+            self.lanes[place] = Lane(place, self.shards[place[1]], self._channels(place[0]), start)
         self.app.on_rebalance_end()
         self.app.tables.recovered(self.assignment())
 
@@ -393,7 +431,7 @@ class Consumer(Service, ConsumerT):  # type: ignore[misc]
     def _busy(self) -> bool:
         if self.events > self.options.uncommitted and self._dirty.is_set():
             return True
-        return sum(lane.pending + len(lane.held) for lane in self.lanes.values() if not lane.paused) >= self.options.fetch
+        return sum(lane.pending + len(lane.held) for lane in self.lanes.values() if not lane.paused) >= self.options.pending
 
     async def _wait_for_less(self) -> None:
         """Until the agents are nearly done. Partitions that do not move are paused, so that others go on."""
@@ -496,6 +534,7 @@ class Consumer(Service, ConsumerT):  # type: ignore[misc]
             try:
                 await self.loop.run_in_executor(self._kafka, self._commit, cut)
             except (KafkaException, Undelivered, TimeoutError) as failed:
+                self._failed_commits += 1
                 await self._start_over(cut, failed)
                 return False
             self._after(cut)
@@ -530,6 +569,8 @@ class Consumer(Service, ConsumerT):  # type: ignore[misc]
         cut.outputs += self.outside
         self.outside = []
         cut.events, self.events = self.events, 0
+        if cut:
+            cut.number, self.next_cut = self.next_cut, self.next_cut + 1
         return cut
 
     def _commit(self, cut: Cut) -> None:
@@ -549,10 +590,11 @@ class Consumer(Service, ConsumerT):  # type: ignore[misc]
             self.options.at_step(step)
 
     def _after(self, cut: Cut) -> None:
-        self.commits += 1
+        self.commits = cut.number
+        self._failed_commits = 0
         for output in cut.outputs:
-            if output.sent is not None:
-                output.sent.committed()
+            if output[-1] is not None and output[-1].wanted:
+                output[-1].committed()
         for number, _ in cut.positions:
             shard = self.shards.get(number)
             if shard is not None:
@@ -564,10 +606,12 @@ class Consumer(Service, ConsumerT):  # type: ignore[misc]
     async def _start_over(self, cut: Cut, failed: BaseException) -> None:
         """Whether the transaction was committed is not known: the producer goes, the rows are read back."""
         _fenced(failed)
+        if self._failed_commits >= self.options.commit_attempts:
+            await self.crash(Stopped(f"nothing could be committed {self._failed_commits} times in a row, the last time with: {failed}"))
         log.warning("a commit failed (%s); reading the tables back", failed)
         for output in cut.outputs:
-            if output.sent is not None:
-                output.sent.failed(failed)
+            if output[-1] is not None:
+                output[-1].failed(failed)
         if self._fetcher is not None:
             self._fetcher.end(list(self.lanes))
         self._forget(list(self.shards))
@@ -589,9 +633,10 @@ class Consumer(Service, ConsumerT):  # type: ignore[misc]
             dead = self.options.dead_letter(_letter(message, why))
             if dead is not None and not isinstance(shard, Shadow):
                 shard.outputs.append(
-                    Output(cursor.number, dead.topic, dead.key, dead.value, dead.partition, 0, dead.headers, None)
+                    (cursor.number, dead.topic, dead.key, dead.value, dead.partition, 0, dead.headers, None)
                 )
         cursor.number += cursor.taken
+        cursor.taken = 1
         cursor.resting = True
         if not isinstance(why, Refused):
             self._count(cursor, why)
@@ -651,6 +696,11 @@ class Consumer(Service, ConsumerT):  # type: ignore[misc]
         """The offset behind everything that is in the tables, of a partition that is ours; else 0."""
         shard = self.shards.get(partition)
         return max(0, shard.next.get(topic, 0)) if shard is not None else 0
+
+    def committed_all(self) -> bool:
+        """Whether nothing that was handed out is left to do or to commit."""
+        moved = any(shard.committed.get(topic) != end for shard in self.shards.values() for topic, end in shard.next.items())
+        return not moved and not any(lane.pending for lane in self.lanes.values())
 
     async def position(self, tp: TP) -> int | None:
         return self.next_of(tp.topic, tp.partition)

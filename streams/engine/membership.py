@@ -9,6 +9,7 @@ keeps a worker that was given up from committing.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, wait
 from queue import Empty, SimpleQueue
@@ -19,6 +20,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from streams.engine.recovery import AWAY, Place
 
+IDLE = 5.0  # seconds without a partition after which there is nothing to wait for
 POLL = 0.05  # seconds
 QUICK = 0.005  # seconds between two looks while partitions are given back
 WITHIN = 10.0  # seconds for one commit
@@ -60,9 +62,11 @@ class Membership(Thread):
 
     def run(self) -> None:
         try:
+            idle: float | None = None
             while self._running:
                 if self._topics is not None:
                     topics, self._topics = self._topics, None
+                    idle = time.monotonic() + IDLE
                     self._consumer.subscribe(
                         topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
                     )
@@ -72,6 +76,9 @@ class Membership(Thread):
                 if error is not None and not error.retriable() and error.code() not in AWAY:
                     raise KafkaException(error)
                 self.generation = self._consumer.consumer_group_metadata()
+                if idle is not None and time.monotonic() > idle and not self._consumer.assignment():
+                    idle = None
+                    self._given([])  # more workers than partitions: the client tells nothing
         except BaseException as failed:
             self._failed(failed)
         finally:

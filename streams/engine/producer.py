@@ -15,7 +15,8 @@ from mode import Service
 from mode.utils.times import want_seconds
 
 from streams.engine import client
-from streams.engine.shard import Output, current
+from streams.engine.dead import Refused
+from streams.engine.shard import current
 
 log = logging.getLogger("engine")
 
@@ -23,16 +24,16 @@ OUTSIDE = -1  # number of the event of what no event has caused
 
 
 class Sent:
-    """What `send` returns. Awaiting it waits until the broker has the record; in exactly-once until it is committed."""
+    """What `send` returns. Awaiting it waits until the broker has the record; in exactly-once until it is committed.
 
-    __slots__ = ("_future", "_metadata", "_producer", "_why", "over")
+    `cut` is the number of the commit that will contain it.
+    """
 
-    def __init__(self, producer: Producer) -> None:
-        self._producer = producer
-        self._future: asyncio.Future[RecordMetadata] | None = None
-        self._metadata: RecordMetadata | None = None
-        self._why: BaseException | None = None
-        self.over = False
+    __slots__ = ("_future", "_metadata", "_producer", "_why", "cut")
+
+    def __init__(self, producer: Producer, cut: int) -> None:
+        self._producer, self.cut = producer, cut
+        self._future = self._metadata = self._why = None
 
     @property
     def wanted(self) -> bool:
@@ -46,22 +47,21 @@ class Sent:
             at, kind = message.timestamp()[1] / 1000, message.timestamp()[0]
             self._metadata = RecordMetadata(topic, partition, TP(topic, partition), message.offset() or 0, at, kind)
         else:
-            self._producer.refused(error)
+            self._producer.refused(f"a record of {message.topic()} was not taken: {error.str()}")
 
     def committed(self) -> None:
-        self.over = True
         if self._future is not None and not self._future.done():
             self._future.set_result(self._metadata or NOT_ASKED)
 
     def failed(self, why: BaseException) -> None:
-        self.over, self._why = True, why
+        self._why = why
         if self._future is not None and not self._future.done():
             self._future.set_exception(why)
 
     def __await__(self) -> Generator[Any, None, RecordMetadata]:
         if self._why is not None:
             raise self._why
-        if self.over:
+        if self._future is None and self.cut <= self._producer.app.consumer.commits:
             return self._metadata or NOT_ASKED
         if self._future is None:
             self._producer.awaited()
@@ -82,21 +82,25 @@ class Producer(Service, ProducerT):  # type: ignore[misc]
         super().__init__(loop=loop, **kwargs)
         self.transport, self.app = transport, transport.app
         self.client_id = self.app.conf.broker_client_id
+        self._largest = self.app.engine.record_bytes
         self._direct: Client | None = None
-        self._error: Any = None
 
     def submit(self, topic: str, key: bytes | None, value: bytes | None, partition: int | None = None,
                timestamp: float | None = None, headers: Any = None) -> Sent:  # fmt: skip
         """Takes a record; it goes out with the next commit that contains the event in hand, if there is one."""
-        sent = Sent(self)
-        headers = list(headers.items()) if isinstance(headers, Mapping) else headers
+        if value is not None and len(value) > self._largest:
+            raise Refused(f"a record for {topic} has {len(value)} bytes, more than the {self._largest} that the broker takes")
+        consumer = self.app.consumer
+        sent = Sent(self, consumer.next_cut)
+        if headers is not None:
+            headers = list(headers.items()) if isinstance(headers, Mapping) else headers or None
         where, at = -1 if partition is None else partition, int(timestamp * 1000) if timestamp else 0
         cursor = current.get(None)
         if cursor is not None and not cursor.resting:
-            cursor.outputs.append(Output(cursor.number, topic, key, value, where, at, headers, sent))
-        elif self.app.consumer.feeds:
-            self.app.consumer.outside.append(Output(OUTSIDE, topic, key, value, where, at, headers, sent))
-            self.app.consumer.moved()
+            cursor.outputs.append((cursor.number, topic, key, value, where, at, headers, sent))
+        elif consumer.feeds:
+            consumer.outside.append((OUTSIDE, topic, key, value, where, at, headers, sent))
+            consumer.moved()
         else:
             self._send_now(topic, key, value, where, at, headers, sent)
         return sent
@@ -109,9 +113,9 @@ class Producer(Service, ProducerT):  # type: ignore[misc]
                 raise RuntimeError("what an event sends goes out after the event; awaiting it inside would wait for ever")
             self.app.consumer.moved()
 
-    def refused(self, error: Any) -> None:
-        """The broker refused a record that somebody waits for."""
-        self.app.consumer._keeper.refused(error)
+    def refused(self, why: str) -> None:
+        """The broker did not take a record that somebody waits for."""
+        self.app.consumer._keeper.refused(why)
 
     def _send_now(self, topic: str, key: Any, value: Any, where: int, at: int, headers: Any, sent: Sent) -> None:
         """Without a worker in this process: a client that only sends."""

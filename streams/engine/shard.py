@@ -19,17 +19,9 @@ FOREVER = 1 << 62
 EVENT = 2  # place of the event's number in a log of writes: key, value before, event
 
 
-class Output(NamedTuple):
-    """A record that an agent sends, with the number of the event that caused it."""
-
-    event: int
-    topic: str
-    key: bytes | None
-    value: bytes | None
-    partition: int
-    timestamp: int
-    headers: Any
-    sent: Any
+# A record that an agent sends: number of the event that caused it, topic, key, value, partition or -1, timestamp in
+# milliseconds or 0, headers, handle. A bare tuple: it is made for every record.
+Output = tuple[int, str, bytes | None, bytes | None, int, int, Any, Any]
 
 
 class Change(NamedTuple):
@@ -63,13 +55,13 @@ class Shard:
         for rows, log in zip(self.rows, self.logs, strict=True):
             if event in log[EVENT::3]:
                 log[:] = _without(event, log, rows)
-        mine = [output.sent for output in self.outputs if output.event == event]
-        self.outputs[:] = [output for output in self.outputs if output.event != event]
+        mine = [output[-1] for output in self.outputs if output[0] == event]
+        self.outputs[:] = [output for output in self.outputs if output[0] != event]
         return mine
 
     def touched(self, event: int) -> bool:
         """Whether an event has written or sent something that is not yet committed."""
-        return any(event in log[EVENT::3] for log in self.logs) or any(one.event == event for one in self.outputs)
+        return any(event in log[EVENT::3] for log in self.logs) or any(output[0] == event for output in self.outputs)
 
     def take(self) -> tuple[list[Change], list[Output]]:
         """What is to be committed; from now on it counts as being on its way."""

@@ -28,9 +28,11 @@ class Stream(FaustStream):  # type: ignore[misc]
     _reader: object = None  # the generator that reads now; a crashed one may be finalised much later
 
     def __aiter__(self) -> AsyncIterator[Any]:
-        if not self._fed:
-            return super().__aiter__()  # type: ignore[no-any-return]
-        reading = self._values()
+        if self._fed:
+            reading = self._values()
+        else:
+            self.app.consumer.bench()
+            reading = self._py_aiter()  # the compiled one reads a stock consumer's private fields
         self._active_agens.add(reading)
         return reading
 
@@ -206,30 +208,36 @@ class Stream(FaustStream):  # type: ignore[misc]
             cursor = self.cursor
             assert cursor is not None
             while (at := cursor.number - cursor.base) < len(values):
-                portion = await self._readable(values[at : at + size])
+                portion, span = await self._readable(values, at, size)
                 if portion:
-                    cursor.taken = len(portion)
+                    cursor.taken = span
                     event = self.current_event
-                    yield [event.keep(value, n) for n, value in enumerate(portion)] if as_events else portion
-                    cursor.number += cursor.taken
+                    yield [event.keep(value, n) for n, value in portion] if as_events else [value for _, value in portion]
                     cursor.taken = 1
+                cursor.number += span
                 if cursor.number >= cursor.limit and not await self._goes_on():
                     break
 
-    async def _readable(self, portion: list[Any]) -> list[Any]:
-        """Up to the first value that cannot be decoded, or, with processors, cannot be passed on."""
+    async def _readable(self, values: list[Any], at: int, size: int) -> tuple[list[tuple[int, Any]], int]:
+        """Values with their distance from `at`, up to the first that cannot be decoded, and how many records that uses up."""
         cursor = self.cursor
         assert cursor is not None
-        good: list[Any] = []
-        for value in portion:
+        good: list[tuple[int, Any]] = []
+        n = at
+        while n < len(values) and len(good) < size:
+            value = values[n]
             if type(value) is Undecodable:
-                if not good:
+                if n == at:
                     await self.channel.on_decode_error(value.why, self.current_event.message)
                     await self.app.consumer.failed(cursor, Refused(str(value.why)))
                 break
-            for process in self._processors:
-                value = process(value)
-                if inspect.isawaitable(value):
-                    value = await value
-            good.append(value)
-        return good
+            n += 1
+            try:
+                for process in self._processors:
+                    value = process(value)
+                    if inspect.isawaitable(value):
+                        value = await value
+            except Skip:
+                continue
+            good.append((n - 1 - at, value))
+        return good, n - at

@@ -62,8 +62,10 @@ class Table(FaustTable):  # type: ignore[misc]
         """Outside of a stream every partition of this process is looked at; else the default."""
         if current.get(None) is None:
             for rows in self.data.all():
-                if key in rows:
-                    return rows[key]
+                try:
+                    return rows[key]  # not `in`, which would not look into RocksDB
+                except KeyError:
+                    pass
         return self.__missing__(key)
 
     def __setitem__(self, key: Any, value: Any) -> None:
@@ -93,33 +95,28 @@ class Table(FaustTable):  # type: ignore[misc]
             self._maybe_del_key_ttl(key, cursor.shard.number)
 
     def __contains__(self, key: Any) -> bool:
+        cursor = current.get(None)
+        if cursor is None:
+            return key in self.data
         try:
-            self[key] if self.default is None else self._there(key)
+            cursor.rows[self.number][key]
         except KeyError:
             return False
         return True
 
-    def _there(self, key: Any) -> Any:
-        cursor = current.get(None)
-        if cursor is not None:
-            return cursor.rows[self.number][key]
-        return next(rows[key] for rows in self.data.all() if key in rows or _raise(key))
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        for key, value in dict(*args, **kwargs).items():
+            self[key] = value
 
-    def get(self, key: Any, default: Any = None) -> Any:
-        try:
-            return self._there(key)
-        except (KeyError, StopIteration):
-            return default
+    def clear(self) -> None:
+        for key in list(self):
+            del self[key]
 
     def on_key_set(self, key: Any, value: Any) -> None:
         """Faust calls it for what is written past `__setitem__`; here nothing is."""
 
     def on_key_del(self, key: Any) -> None:
         """Likewise."""
-
-
-def _raise(key: Any) -> bool:
-    return False
 
 
 class Store(FaustStore):  # type: ignore[misc]
@@ -148,7 +145,13 @@ class Store(FaustStore):  # type: ignore[misc]
         del self.table[key]
 
     def __contains__(self, key: Any) -> bool:
-        return any(key in rows for rows in self.all())
+        for rows in self.all():
+            try:
+                rows[key]
+            except KeyError:
+                continue
+            return True
+        return False
 
     def keys(self) -> Any:
         return list(self)
@@ -227,7 +230,7 @@ class TableManager(FaustTableManager):  # type: ignore[misc]
 
     def recovered(self, assigned: Any) -> None:
         """Everything that is ours is read back, as far as `ready()` says."""
-        if self.app.consumer.ready():
+        if not assigned or self.app.consumer.ready():
             self.on_actives_ready()
             self.recovery.completed.set()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import faust
@@ -16,6 +17,7 @@ from streams.engine.producer import Sent, follow
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
+JSON = frozenset({dict, list, str, int, float})
 BLESSED = b'"__faust"'  # marks a model inside JSON that has no declared type
 
 
@@ -56,7 +58,7 @@ class Topic(FaustTopic):  # type: ignore[misc]
             return raws
         if plain is not None:
             try:
-                if not any(BLESSED in raw for raw in raws):  # type: ignore[operator]
+                if BLESSED not in b"".join(raws):  # type: ignore[arg-type]
                     return list(map(plain, raws))  # type: ignore[arg-type]
             except (msgspec.DecodeError, TypeError, UnicodeDecodeError):
                 pass  # one by one, to tell which
@@ -82,14 +84,22 @@ class Topic(FaustTopic):  # type: ignore[misc]
         return await self._send_now(key, value, partition, timestamp, headers, schema, key_serializer, value_serializer, callback)
 
     def _quick(self, key: Any, value: Any) -> tuple[bytes | None, bytes] | None:
-        """Bytes of what needs nothing of Faust's: a key that is bytes or none, a JSON value."""
-        mine = self.schema
-        if type(mine) is not faust.Schema or (key is not None and type(key) is not bytes):
+        """Bytes of what needs nothing of Faust's: a key that is bytes or none, a value that is bytes or JSON."""
+        if key is not None and type(key) is not bytes:
             return None
-        if type(value) is bytes and (mine.value_type is bytes or mine.value_serializer == "raw"):
-            return key, value
-        json = (mine.value_serializer or self.app.conf.value_serializer) == "json"
-        return (key, _encode(value)) if json and type(value) in (dict, list, str, int, float) else None
+        if type(value) is bytes:
+            return (key, value) if self._sends == "raw" else None
+        return (key, _encode(value)) if self._sends == "json" and type(value) in JSON else None
+
+    @cached_property
+    def _sends(self) -> str:
+        """How values are written, where that is simple."""
+        mine = self.schema
+        if type(mine) is not faust.Schema:
+            return ""
+        if mine.value_type is bytes or mine.value_serializer == "raw":
+            return "raw"
+        return "json" if (mine.value_serializer or self.app.conf.value_serializer) == "json" else ""
 
     async def publish_message(self, fut: Any, wait: bool = False) -> Any:
         message = fut.message

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import TopicPartition
 
 from streams.engine.codec import Codec
 from streams.engine.position import encode, key_of
@@ -46,6 +46,7 @@ class Cut:
     raw: dict[tuple[int, int], dict[bytes, bytes | None]] = field(default_factory=dict)  # as written: (table, number)
     ends: dict[tuple[int, int], int] = field(default_factory=dict)  # next changelog offset: (table, number)
     events: int = 0
+    number: int = 0
 
     def __bool__(self) -> bool:
         return bool(self.offsets or self.changes or self.outputs)
@@ -76,7 +77,7 @@ class Keeper:
     def __init__(self, changelogs: Sequence[Changelog], exactly: bool, new_producer: Callable[[Any], Any]) -> None:
         self.changelogs, self.exactly, self._new_producer = changelogs, exactly, new_producer
         self.producer: Any = None
-        self._failed: Any = None
+        self._failed = ""
 
     def take_over(self, recovery: Any) -> Iterator[str]:
         """Raises KafkaException."""
@@ -95,12 +96,12 @@ class Keeper:
             self.producer = None
             raise
 
-    def refused(self, error: Any) -> None:
+    def refused(self, why: str) -> None:
         """The broker did not take a record; the commit under way fails."""
-        self._failed = error
+        self._failed = why
 
     def _begin(self) -> None:
-        self._failed = None
+        self._failed = ""
         producer = self._new_producer(self._reported)
         if self.exactly:
             producer.init_transactions(WITHIN)
@@ -127,11 +128,15 @@ class Keeper:
         self.producer.send_offsets_to_transaction(offsets, cut.generation, WITHIN)
 
     def _produce(self, cut: Cut) -> None:
-        send = self._send
-        for output in cut.outputs:
-            _, topic, key, value, partition, timestamp, headers, sent = output
-            told = sent.told if sent is not None and sent.wanted else None
-            send(topic, key, value, partition, timestamp, headers, told)
+        send, produce = self._send, self.producer.produce
+        for _, topic, key, value, partition, timestamp, headers, sent in cut.outputs:
+            if headers is None and not timestamp and not (sent and sent.wanted):
+                try:
+                    produce(topic, value, key, partition)
+                    continue
+                except BufferError:
+                    pass
+            send(topic, key, value, partition, timestamp, headers, sent.told if sent and sent.wanted else None)
         for change in cut.changes:
             self._write(change, cut)
         for number, position in cut.positions:
@@ -171,15 +176,15 @@ class Keeper:
 
     def _flush(self) -> None:
         left = self.producer.flush(WITHIN)
-        if self._failed is not None:
-            raise KafkaException(self._failed)
+        if self._failed:
+            raise Undelivered(self._failed)
         if left:
             raise Undelivered(f"{left} records were not taken within {WITHIN:.0f} s")
 
-    def _reported(self, error: Any, _: Any) -> None:
+    def _reported(self, error: Any, message: Any) -> None:
         """Delivery report of a record that nobody asked after."""
         if error is not None:
-            self._failed = error
+            self._failed = f"a record of {message.topic()} was not taken: {error.str()}"
 
 
 def _noted(cut: Cut, table: int, number: int) -> Any:

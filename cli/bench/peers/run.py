@@ -8,7 +8,7 @@ import sys
 import time
 import uuid
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 PARTITIONS = 8  # of the output topics, as of the input
 
@@ -27,17 +27,22 @@ class Asked(NamedTuple):
 
 
 def asked() -> Asked:
-    """From the command line; the options have the names of the fields."""
+    """From the command line."""
+    return Asked(**vars(options("noop", "sum", "two").parse_args()))
+
+
+def options(*workloads: str) -> argparse.ArgumentParser:
+    """They have the names of the fields."""
     options = argparse.ArgumentParser()
     options.add_argument("--bootstrap", required=True)
-    options.add_argument("--workload", choices=["noop", "sum", "two"], required=True)
+    options.add_argument("--workload", choices=workloads, required=True)
     options.add_argument("--topic", required=True)
     options.add_argument("--events", type=int, required=True)
     options.add_argument("--seconds", type=float, required=True)
     options.add_argument("--store", choices=["memory", "rocksdb"], required=True)
     options.add_argument("--guarantee", choices=["at_least_once", "exactly_once"], required=True)
     options.add_argument("--folder", type=Path, required=True)
-    return Asked(**vars(options.parse_args()))
+    return options
 
 
 def fresh(system: str) -> str:
@@ -87,10 +92,14 @@ class Stopwatch:
             "cpu_seconds": round(self.cpu_seconds, 4),
             "committed_seconds": self.committed_seconds and round(self.committed_seconds, 4),
         }
-        print(json.dumps(told), flush=True)
+        tell(told)
+
+
+def tell(told: dict[str, Any]) -> None:
+    print(json.dumps(told), flush=True)
 
 
 def unsupported(why: str) -> NoReturn:
     """The answer of a system that cannot do what is asked."""
-    print(json.dumps({"unsupported": why}), flush=True)
+    tell({"unsupported": why})
     sys.exit(0)

@@ -1,0 +1,174 @@
+"""The engine under ordinary Faust agents: our own row. Beside the workloads of the peers it does three of its own:
+`usage` (the real events into the real tables), `latency`, and `recover` (a table of an earlier run is read back).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+from faust.types import StreamT
+
+from cli.bench.peers.run import Asked, Stopwatch, fresh, options, tell
+from streams import engine
+
+LOOK = 100  # events
+PATIENCE = 60.0  # seconds for the first event
+
+
+def main() -> None:
+    asking = options("noop", "sum", "two", "usage", "latency", "recover")
+    asking.add_argument("--group", default="")
+    said = vars(asking.parse_args())
+    group = said.pop("group") or fresh("engine")
+    asyncio.run(measured(Asked(**said), group))
+
+
+async def measured(run: Asked, group: str) -> None:
+    app = made(run, group)
+    watch, over = Stopwatch(run), asyncio.Event()
+    delays: list[float] = []
+    WORKLOADS[run.workload](app, run, watch, over, delays)
+    began = time.perf_counter()
+    await app.start()
+    try:
+        if run.workload == "recover":
+            await recovered(app, began)
+            return
+        await asyncio.wait_for(over.wait(), run.seconds + PATIENCE)
+        while not app.consumer.committed_all():
+            await app.consumer.commit()
+        watch.committed()
+        if delays:
+            cut = statistics.quantiles(delays, n=100)
+            tell({"events": len(delays), "p50": round(cut[49] * 1e3, 2), "p99": round(cut[98] * 1e3, 2)})
+        else:
+            watch.tell()
+    finally:
+        await app.stop()
+
+
+def made(run: Asked, group: str) -> engine.App:
+    folder = run.folder / group
+    folder.mkdir(parents=True, exist_ok=True)
+    return engine.App(
+        group,
+        broker=f"librdkafka://{run.bootstrap}",
+        processing_guarantee=run.guarantee,
+        store=f"{run.store}://",
+        datadir=folder,
+        consumer_auto_offset_reset="earliest",
+        key_serializer="raw",
+        topic_partitions=8,
+        topic_replication_factor=1,
+        web_enabled=False,
+    )
+
+
+def noop(app: engine.App, run: Asked, watch: Stopwatch, over: asyncio.Event, _: list[float]) -> None:
+    async def work(events: StreamT[Any]) -> None:
+        async for _ in events:
+            count()
+
+    count = counter(watch, over)
+    app.agent(source(app, run))(work)
+
+
+def total(app: engine.App, run: Asked, watch: Stopwatch, over: asyncio.Event, _: list[float]) -> None:
+    sums = app.Table("sums", default=int, key_type=str, value_type=int)
+
+    async def work(events: StreamT[Any]) -> None:
+        async for event in events:
+            sums[event["user"]] += event["amount"]
+            count()
+
+    count = counter(watch, over)
+    app.agent(source(app, run))(work)
+
+
+def two(app: engine.App, run: Asked, watch: Stopwatch, over: asyncio.Event, delays: list[float]) -> None:
+    sums = app.Table("sums", default=int, key_type=str, value_type=int)
+    counts = app.Table("counts", default=int, key_type=str, value_type=int)
+    outputs = app.topic(f"{run.topic}-out-engine", key_type=bytes, value_serializer="json")
+
+    async def work(events: StreamT[Any]) -> None:
+        async for event in events:
+            user = event["user"]
+            counts[user] += 1
+            sums[user] = told = sums[user] + event["amount"]
+            await outputs.send(key=user.encode(), value={"u": user, "t": told})
+            count()
+
+    count = counter(watch, over)
+    app.agent(source(app, run))(work)
+
+
+def latency(app: engine.App, run: Asked, watch: Stopwatch, over: asyncio.Event, delays: list[float]) -> None:
+    """From the time in the event to its row; the outputs, read by somebody else, carry that time on."""
+    sums = app.Table("sums", default=int, key_type=str, value_type=int)
+    outputs = app.topic(f"{run.topic}-out-engine", key_type=bytes, value_serializer="json")
+
+    async def work(events: StreamT[Any]) -> None:
+        async for event in events:
+            sums[event["user"]] += event["amount"]
+            delays.append(time.time() - event["ts"])
+            await outputs.send(key=None, value={"ts": event["ts"]})
+            if watch.count():
+                over.set()
+
+    app.agent(source(app, run))(work)
+
+
+def usage(app: engine.App, run: Asked, watch: Stopwatch, over: asyncio.Event, _: list[float]) -> None:
+    """`usage.recorded` as it is: Avro, envelope, verdict, totals."""
+    from streams.ledger import Ledger
+    from streams.tables import declared, sending
+    from topics import TABLES
+
+    ledger = Ledger({table.name: declared(app, table) for table in TABLES}, 8, lambda _: None, sending(app))
+    topic = app.topic(run.topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+
+    async def work(events: StreamT[bytes]) -> None:
+        async for event in events.events():
+            ledger.take(event.message)
+            if watch.count():
+                over.set()
+
+    app.agent(topic)(work)
+
+
+def counter(watch: Stopwatch, over: asyncio.Event) -> Callable[[], None]:
+    """Looks at the clock now and then: a look at each event would be a twentieth of what is measured."""
+    left = LOOK
+
+    def count() -> None:
+        nonlocal left
+        left -= 1
+        if not left:
+            left = LOOK
+            if watch.count(LOOK):
+                over.set()
+
+    return count
+
+
+def source(app: engine.App, run: Asked) -> Any:
+    return app.topic(run.topic, key_type=bytes, value_serializer="json")
+
+
+async def recovered(app: engine.App, began: float) -> None:
+    """Seconds until every row is back, and how many there are."""
+    while not app.consumer.ready():
+        await asyncio.sleep(0.005)
+    seconds = time.perf_counter() - began
+    rows = sum(len(shard.rows[0]) for shard in app.consumer.shards.values())
+    tell({"events": rows, "seconds": round(app.consumer.recovery_seconds, 4), "ready_seconds": round(seconds, 4)})
+
+
+WORKLOADS = {"noop": noop, "sum": total, "two": two, "latency": latency, "usage": usage, "recover": total}
+
+if __name__ == "__main__":
+    main()
