@@ -14,6 +14,7 @@ def register(app: typer.Typer) -> None:
     bench = typer.Typer(help="Measure it here.", no_args_is_help=True)
     bench.command()(journey)
     bench.command()(faults)
+    bench.command()(stream)
     app.add_typer(bench, name="bench")
 
 
@@ -52,3 +53,28 @@ def faults(
             typer.echo(f"{name:<10} {value}")
     if told.lost or told.doubled or told.wrong:
         raise Failed("the tables or the outputs differ from the truth")
+
+
+def stream(
+    as_json: Json = False,
+    events: Annotated[int, typer.Option(min=10_000)] = 1_000_000,
+    rounds: Annotated[int, typer.Option(min=1, max=20)] = 5,
+    peers: Annotated[bool, typer.Option(help="Also Kafka Streams, Quix Streams, stock Faust, a raw loop.")] = True,
+) -> None:
+    """The engine beside its peers: rates, recovery, latency; on a broker of its own. Takes an hour with all rounds."""
+    from cli.bench.stream import PEERS_VENV, measure, ratios
+    from cli.bench.table import report
+    from cli.errors import Failed
+
+    if peers and not PEERS_VENV.exists():
+        raise Failed("the peers have an environment of their own; make it with `python3 cli/setup.py bench`, or use --no-peers")
+    rows = measure(events, rounds, peers, lambda text: typer.echo(text, err=True))
+    told = report("stream", rows)
+    if as_json:
+        typer.echo(json.dumps(told | {"ratios": ratios(rows)}, indent=2))
+        return
+    typer.echo(f"on {told['machine']}, broker with default Java flags")
+    for row in told["rows"]:
+        typer.echo(f"{row['workload']:<66} {row['system']:<15} {row['median']:>10} {row['unit']:<12} of {row['values']}")
+    for ratio in ratios(rows):
+        typer.echo(ratio)

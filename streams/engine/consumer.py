@@ -285,6 +285,7 @@ class Consumer(Service, ConsumerT):  # type: ignore[misc]
             except (KafkaException, Undelivered) as away:
                 _fenced(away)
                 log.warning("partitions cannot be taken over yet (%s); trying again", away)
+                self._cluster = None  # a client may go on not knowing a topic that was made a moment before it asked
                 await asyncio.sleep(self.options.retry_every)
                 self._takeover.set()
 

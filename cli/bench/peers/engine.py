@@ -38,7 +38,7 @@ async def measured(run: Asked, group: str) -> None:
         if run.workload == "recover":
             await recovered(app, began)
             return
-        await asyncio.wait_for(over.wait(), run.seconds + PATIENCE)
+        await done(app, over, run.seconds + PATIENCE)
         while not app.consumer.committed_all():
             await app.consumer.commit()
         watch.committed()
@@ -49,6 +49,17 @@ async def measured(run: Asked, group: str) -> None:
             watch.tell()
     finally:
         await app.stop()
+
+
+async def done(app: engine.App, over: asyncio.Event, within: float) -> None:
+    """Raises what ended the app, or TimeoutError."""
+    deadline = time.monotonic() + within
+    while not over.is_set():
+        if app.crashed:
+            raise app.crash_reason or engine.Stopped("the app crashed")
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        await asyncio.sleep(0.01)
 
 
 def made(run: Asked, group: str) -> engine.App:
