@@ -41,7 +41,7 @@ def make(group: str, settings: Settings, pipeline: str, exactly: bool) -> engine
         broker=[f"librdkafka://{address.strip()}" for address in kafka.bootstrap.split(",")],
         processing_guarantee="exactly_once" if exactly else "at_least_once",
         store="memory://",
-        datadir=settings.local.data / "tables" if settings.local.data.exists() else Path("."),
+        datadir=settings.local.data / "tables" if settings.local.data.exists() else Path(),
         topic_partitions=kafka.partitions,
         topic_allow_declare=False,
         web_enabled=False,
@@ -63,7 +63,6 @@ def dead(pipeline: str, letter: Letter) -> Letter | None:
     metrics.DEAD.labels(letter.topic, reason).inc()
     metrics.EVENT_ERRORS.labels(pipeline, letter.topic, type(letter.why).__name__, "dlq").inc()
     told = engine.letter(letter)
-    assert told is not None
     hidden = "__streams.errors.message" if reason == "failed" else "__streams.errors.stacktrace"
     headers = [(name, b"" if name == hidden else value) for name, value in told.headers]
     return replace(told, headers=[*headers, ("soulfra.reason", reason.encode())])
@@ -96,8 +95,7 @@ async def serve(app: engine.App, beside: list[Callable[[], Awaitable[None]]]) ->
     asked = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, asked.set)
-    await app.start()
-    tasks = [asyncio.ensure_future(run()) for run in (*beside, asked.wait, lambda: _crashed(app))]  # type: ignore[no-untyped-call]
+    tasks = [asyncio.ensure_future(run()) for run in (lambda: _works(app), *beside, asked.wait)]
     ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in tasks:
         task.cancel()
@@ -109,9 +107,11 @@ async def serve(app: engine.App, beside: list[Callable[[], Awaitable[None]]]) ->
         task.result()
 
 
-async def _crashed(app: engine.App) -> None:
-    while not app.crashed:  # noqa: ASYNC110  (Faust has no event to await here)
+async def _works(app: engine.App) -> None:
+    """Starts it, which takes as long as reading the tables back does; ends only with what ended the app."""
+    starting = asyncio.ensure_future(app.start())
+    while not app.crashed:
+        if starting.done():
+            starting.result()
         await asyncio.sleep(0.2)
     raise app.crash_reason if isinstance(app.crash_reason, Stopped) else Stopped(f"Faust crashed: {app.crash_reason!r}")
-
-

@@ -201,7 +201,9 @@ class Reader:
                 return Message(topic=place[0], partition=place[1], offset=offset, key=entry.key, value=entry.value)
             if limit > at or at == limit:
                 self.at[place] = limit
-                return Message(topic=place[0], partition=place[1], offset=limit, error=KafkaError(KafkaError._PARTITION_EOF))
+                return Message(
+                    topic=place[0], partition=place[1], offset=limit, error=KafkaError(KafkaError._PARTITION_EOF)
+                )
         return None
 
     def _all(self, place: Place, at: int) -> list[tuple[int, Entry]]:

@@ -211,7 +211,9 @@ class World:
 
     def over(self, worker: Worker) -> bool:
         ends = [max((at + 1 for at, _ in self.broker.visible((IN, n), 0, FAR)), default=0) for n in range(PARTITIONS)]
-        return all(n in worker.shards and max(0, worker.shards[n].committed.get(IN, 0)) >= end for n, end in enumerate(ends))
+        return all(
+            n in worker.shards and max(0, worker.shards[n].committed.get(IN, 0)) >= end for n, end in enumerate(ends)
+        )
 
     # -- the truth
 
@@ -380,5 +382,3 @@ def test_a_planted_bug_is_found(bug: str) -> None:
         except AssertionError:
             return
     raise AssertionError(f"{bug}: not found in {2000} schedules")
-
-

@@ -67,7 +67,9 @@ def stream(
     from cli.errors import Failed
 
     if peers and not PEERS_VENV.exists():
-        raise Failed("the peers have an environment of their own; make it with `python3 cli/setup.py bench`, or use --no-peers")
+        raise Failed(
+            "the peers have an environment of their own; make it with `python3 cli/setup.py bench`, or use --no-peers"
+        )
     rows = measure(events, rounds, peers, lambda text: typer.echo(text, err=True))
     told = report("stream", rows)
     if as_json:
@@ -75,6 +77,8 @@ def stream(
         return
     typer.echo(f"on {told['machine']}, broker with default Java flags")
     for row in told["rows"]:
-        typer.echo(f"{row['workload']:<66} {row['system']:<15} {row['median']:>10} {row['unit']:<12} of {row['values']}")
+        typer.echo(
+            f"{row['workload']:<66} {row['system']:<15} {row['median']:>10} {row['unit']:<12} of {row['values']}"
+        )
     for ratio in ratios(rows):
         typer.echo(ratio)

@@ -127,7 +127,9 @@ class Run:
         words = [sys.executable, "-m", "cli.bench.counting", self.kafka.bootstrap, APP, name, str(self.folder / name)]
         (self.folder / name).mkdir(exist_ok=True)
         with (self.folder / f"{name}.log").open("ab") as log:
-            self.workers[name] = subprocess.Popen(words, stdout=log, stderr=log, env={**os.environ, FAILPOINT: failpoint})
+            self.workers[name] = subprocess.Popen(
+                words, stdout=log, stderr=log, env={**os.environ, FAILPOINT: failpoint}
+            )
 
     def _faults(self) -> None:
         """In an order of chance; every step of a commit is hit in turn."""
@@ -193,12 +195,24 @@ class Run:
         for message in committed(self.kafka.bootstrap, f"{APP}-totals-changelog"):
             if not (message.key() or b"").startswith(b"@"):
                 rows[json.loads(message.key() or b"")] = json.loads(message.value() or b"")
-        outputs = Counter(json.loads(message.value() or b"")["n"] for message in committed(self.kafka.bootstrap, f"{APP}-out"))
+        outputs = Counter(
+            json.loads(message.value() or b"")["n"] for message in committed(self.kafka.bootstrap, f"{APP}-out")
+        )
         wrong = sum(rows.get(user) != row for user, row in truth.items()) + len(rows.keys() - truth.keys())
         lost = sum(n not in outputs for n in range(self.plan.events))
         doubled = sum(times - 1 for times in outputs.values())
         plan = self.plan
-        return Told(plan.events, self.kills, plan.stops, plan.restarts, lost, doubled, wrong, round(watch.gap, 1), round(seconds, 1))
+        return Told(
+            plan.events,
+            self.kills,
+            plan.stops,
+            plan.restarts,
+            lost,
+            doubled,
+            wrong,
+            round(watch.gap, 1),
+            round(seconds, 1),
+        )
 
 
 class Watch(threading.Thread):

@@ -107,7 +107,9 @@ class Bench:
                        "--guarantee", workload.guarantee, "--folder", state, *more]  # fmt: skip
             where, words = self._command(system)
             try:
-                done = subprocess.run([*words, *options], cwd=where, capture_output=True, text=True, timeout=cap + GRACE, check=False)
+                done = subprocess.run(
+                    [*words, *options], cwd=where, capture_output=True, text=True, timeout=cap + GRACE, check=False
+                )
             except subprocess.TimeoutExpired as late:
                 said = (late.stderr or b"").decode()[-1500:]
                 raise Failed(f"{system}, {workload.title}: no end after {cap + GRACE:.0f} s; it said: {said}") from None
@@ -152,7 +154,13 @@ def measure(events: int, rounds: int, peers: bool, say: Callable[[str], None]) -
 
 
 def _rates(bench: Bench, rounds: int, peers: bool) -> Iterator[Row]:
-    usage = Workload("usage.recorded into the usage tables", "usage", "usage.recorded", guarantee="exactly_once", systems=("soulfra",))
+    usage = Workload(
+        "usage.recorded into the usage tables",
+        "usage",
+        "usage.recorded",
+        guarantee="exactly_once",
+        systems=("soulfra",),
+    )
     for workload in (*WORKLOADS, usage):
         events = bench.events // 5 if workload is usage else bench.events
         systems = [system for system in workload.systems if peers or system == "soulfra"]
@@ -186,12 +194,20 @@ def _recovery(bench: Bench, rounds: int) -> Iterator[Row]:
 def _latency(bench: Bench, rounds: int) -> Iterator[Row]:
     """From the producer's clock to the row, and to the output as a reader of committed records sees it."""
     for rate in (1_000, 40_000):
-        found: dict[str, list[float]] = {"p50 to the row": [], "p99 to the row": [], "p50 to the output": [], "p99 to the output": []}
+        found: dict[str, list[float]] = {
+            "p50 to the row": [],
+            "p99 to the row": [],
+            "p50 to the output": [],
+            "p99 to the output": [],
+        }
         for n in range(rounds):
             bench.say(f"latency at {rate}/s, round {n + 1} of {rounds}")
             for name, value in _one_latency(bench, rate).items():
                 found[name].append(value)
-        yield from (Row(f"latency at {rate}/s, exactly once, memory: {name}", "soulfra", "ms", values) for name, values in found.items())
+        yield from (
+            Row(f"latency at {rate}/s, exactly once, memory: {name}", "soulfra", "ms", values)
+            for name, values in found.items()
+        )
 
 
 def _one_latency(bench: Bench, rate: int, seconds: int = 8) -> dict[str, float]:
@@ -236,9 +252,9 @@ def watched(bootstrap: str, topic: str, outputs: int) -> Iterator[list[float]]:
     def read() -> None:
         while not over.is_set() and len(delays) < outputs:
             first = consumer.poll(0.05)
-            for message in [first, *consumer.consume(5_000, 0)] if first is not None else []:
-                if message.error() is None:
-                    delays.append(time.time() - json.loads(message.value() or b"")["ts"])
+            messages = [first, *consumer.consume(5_000, 0)] if first is not None else []
+            now = time.time()
+            delays.extend(now - json.loads(one.value() or b"")["ts"] for one in messages if one.error() is None)
 
     reader = threading.Thread(target=read)
     reader.start()
@@ -256,7 +272,14 @@ def json_events(n: int, keys: int) -> Iterator[tuple[bytes, bytes, None]]:
     chance = random.Random(1)
     for i in range(n):
         user = f"u{i if n == keys else chance.randrange(keys)}"
-        event = {"id": i, "user": user, "amount": chance.randrange(1, 100), "kind": "click", "ts": 1.7e9 + i / 1000, "ok": True}
+        event = {
+            "id": i,
+            "user": user,
+            "amount": chance.randrange(1, 100),
+            "kind": "click",
+            "ts": 1.7e9 + i / 1000,
+            "ok": True,
+        }
         yield user.encode(), json.dumps(event, separators=(",", ":")).encode(), None
 
 
@@ -267,7 +290,9 @@ def usage_events(n: int) -> Iterator[tuple[bytes, bytes, Any]]:
 
     chance, at = random.Random(1), datetime.now(UTC)
     for i in range(n):
-        event = UsageRecorded(id=f"{i}", source="bench", time=at, user=f"u{chance.randrange(HOT)}", meter="calls", quantity="0.5")
+        event = UsageRecorded(
+            id=f"{i}", source="bench", time=at, user=f"u{chance.randrange(HOT)}", meter="calls", quantity="0.5"
+        )
         record = encode(event)
         yield record.key, record.value, record.headers
 

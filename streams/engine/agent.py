@@ -14,8 +14,10 @@ from streams.engine.dead import Refused
 from streams.engine.stream import Stream
 
 
-class Agent(FaustAgent):  # type: ignore[misc]
+class Agent(FaustAgent):
     """Goes on in the same task, with the same stream; Faust would start another one some seconds later."""
+
+    app: Any
 
     async def _execute_actor(self, coro: Any, aref: Any) -> None:
         _current_agent.set(self)

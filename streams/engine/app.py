@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from faust.app.base import App as FaustApp
 from faust.transport.base import Transport as FaustTransport
@@ -27,8 +27,11 @@ WHOLE = {"Stream": Stream, "Topic": Topic, "Table": Table, "TableManager": Table
 QUIET = {"table_standby_replicas": 0, "topic_disable_leader": True, "stream_wait_empty": True}
 
 
-class App(FaustApp):  # type: ignore[misc]
+class App(FaustApp):
     """Takes what `faust.App` takes, and `engine`. At least once, unless `processing_guarantee="exactly_once"`."""
+
+    consumer: Any
+    producer: Any
 
     def __init__(self, id: str, *args: Any, engine: Options | None = None, **kwargs: Any) -> None:
         options = engine or Options()
@@ -37,7 +40,7 @@ class App(FaustApp):  # type: ignore[misc]
 
     @property
     def exactly(self) -> bool:
-        return bool(self.conf.processing_guarantee == ProcessingGuarantee.EXACTLY_ONCE)
+        return cast(Any, self.conf.processing_guarantee) is ProcessingGuarantee.EXACTLY_ONCE
 
     def is_leader(self) -> bool:
         """Whether timers `on_leader` run here: where partition 0 of the first topic is; alone, where no topic is read."""
@@ -55,7 +58,7 @@ class App(FaustApp):  # type: ignore[misc]
         await super().on_start()
 
 
-class Assignor(PartitionAssignorT):  # type: ignore[misc]
+class Assignor(PartitionAssignorT):
     """Tells Faust what the broker assigned; it assigns nothing itself, and there are no standbys."""
 
     def __init__(self, app: Any, replicas: int = 0) -> None:
@@ -86,9 +89,10 @@ class Assignor(PartitionAssignorT):  # type: ignore[misc]
         return {}
 
 
-class Conductor(FaustConductor):  # type: ignore[misc]
+class Conductor(FaustConductor):
     """Knows which agents read which topic; batches go past it."""
 
+    app: Any
     _resubscribe_sleep_lock_seconds = 0.5  # a new topic moves no other partition
 
     def _update_callback_map(self) -> None: ...
@@ -104,9 +108,10 @@ class Conductor(FaustConductor):  # type: ignore[misc]
             self.app._consumer.heard(topic.topics)
 
 
-class Transport(FaustTransport):  # type: ignore[misc]
+class Transport(FaustTransport):
     """What the URL scheme selects."""
 
+    app: Any
     Consumer = Consumer
     Producer = Producer
     Conductor = Conductor
@@ -165,5 +170,3 @@ def _of_agent(app: Any, agent: Any) -> Any:
         yield f"agent {agent.name}: events that end out of order cannot be committed exactly once; leave out concurrency"
     if getattr(agent.channel, "pattern", None):
         yield f"agent {agent.name}: topics by pattern are not supported; name them"
-
-

@@ -8,7 +8,7 @@ from typing import Any
 
 from confluent_kafka import Message
 
-from streams.engine.recovery import Place
+from streams.engine.recovery import Place, behind
 from streams.engine.shard import Cursor, Shard
 
 
@@ -20,7 +20,7 @@ class Batch:
     def __init__(self, lane: Lane, messages: list[Message], shard: Shard) -> None:
         self.lane, self.messages, self.shard = lane, messages, shard
         self.left = len(lane.channels)
-        self.end = messages[-1].offset() + 1  # type: ignore[operator]
+        self.end = behind(messages)
         self.begun = self.dropped = False
         self.cursor: Cursor | None = None
         self.values: dict[Any, list[Any]] = {}
@@ -35,7 +35,7 @@ class Batch:
         """The offset behind the records that are done, in a batch that is not shared."""
         cursor = self.cursor
         done = cursor.number - cursor.base if cursor is not None and cursor.batch is self else 0
-        return self.messages[done - 1].offset() + 1 if done else self.messages[0].offset()  # type: ignore[operator]
+        return behind(self.messages[:done]) if done else self.messages[0].offset() or 0
 
 
 class Lane:

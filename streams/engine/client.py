@@ -80,10 +80,13 @@ class Cluster:
 
     def __init__(self, base: Configuration, group: str) -> None:
         self._admin = AdminClient({**base, "socket.timeout.ms": int(WITHIN * 1000)})
-        self._group = Consumer({**base, "group.id": group, "enable.auto.commit": False, "isolation.level": "read_committed"})
+        self._group = Consumer(
+            {**base, "group.id": group, "enable.auto.commit": False, "isolation.level": "read_committed"}
+        )
 
     def ends(self, places: Sequence[Place]) -> Mapping[Place, int]:
-        asked = {TopicPartition(topic, number): OffsetSpec.latest() for topic, number in places}
+        end = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        asked = {TopicPartition(topic, number): end for topic, number in places}
         told = self._admin.list_offsets(asked, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=WITHIN)
         return {(one.topic, one.partition): future.result().offset for one, future in told.items()}
 

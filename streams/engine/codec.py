@@ -26,9 +26,7 @@ def identity(raw: Any) -> Any:
     return raw
 
 
-def codec(
-    key_kind: str, value_kind: str, dumps_key: Any, dumps_value: Any, loads_key: Any, loads_value: Any
-) -> Codec:
+def codec(key_kind: str, value_kind: str, dumps_key: Any, dumps_value: Any, loads_key: Any, loads_value: Any) -> Codec:
     """`raw` bytes go as they are, `json` in bulk, everything else through the given functions, one by one."""
     keys = _PAIRS.get(key_kind) or (dumps_key, lambda raws: map(loads_key, raws))
     values = _PAIRS.get(value_kind) or (dumps_value, lambda raws: map(loads_value, raws))

@@ -49,9 +49,11 @@ class Stopped(Exception):
     """The process must end; the message says why."""
 
 
-class Consumer(Service, ConsumerT):  # type: ignore[misc]
+class Consumer(Service, ConsumerT):
     """What Faust calls the consumer: it owns the partitions of this process."""
 
+    app: Any
+    transport: Any
     logger = log
 
     def __init__(self, transport: Any, callback: Any = None, on_partitions_revoked: Any = None,
@@ -132,21 +134,23 @@ class Consumer(Service, ConsumerT):  # type: ignore[misc]
             self.app.tables.recovered(set())
             return
         if self._member is None:
-            self._start_threads()
-        assert self._member is not None
+            self._member = self._start_threads()
         self._member.subscribe(self._topics)
 
-    def _start_threads(self) -> None:
+    def _start_threads(self) -> Membership:
         conf, options, loop = self.app.conf, self.options, self.loop
         base = self.transport.configuration
         reset = conf.consumer_auto_offset_reset
         read = client.reader(base, conf.id, reset, True, options.prefetch_kb)
-        self._fetcher = Fetcher(
-            read, options.fetch, options.prefetch, lambda: loop.call_soon_threadsafe(self._wake.set)
-        )
-        self._member = Membership(client.member(base, conf.id), self._given, self._taken, self._member_failed)
+
+        def arrived() -> None:
+            loop.call_soon_threadsafe(self._wake.set)
+
+        self._fetcher = Fetcher(read, options.fetch, options.prefetch, arrived)
+        member = Membership(client.member(base, conf.id), self._given, self._taken, self._member_failed)
         self._fetcher.start()
-        self._member.start()
+        member.start()
+        return member
 
     async def on_stop(self) -> None:
         if self._member is not None:
@@ -212,7 +216,7 @@ class Consumer(Service, ConsumerT):  # type: ignore[misc]
         self.owned -= set(places)
         self._forget(numbers)
         await self._tell_faust(set(places), [])
-        self.app.on_rebalance_end()
+        self._rebalanced()
         self._takeover.set()
 
     async def _let_go(self, numbers: set[int], lost: bool = False) -> None:
@@ -247,6 +251,11 @@ class Consumer(Service, ConsumerT):  # type: ignore[misc]
                 _close(shard)
         self._told_less()
 
+    def _rebalanced(self) -> None:
+        if self.app.rebalancing:
+            self.app.on_rebalance_return()
+            self.app.on_rebalance_end()
+
     async def _tell_faust(self, revoked: set[Place], given: list[Place]) -> None:
         """What Faust's own parts want to know: agents, indices, signals."""
         app = self.app
@@ -276,7 +285,7 @@ class Consumer(Service, ConsumerT):  # type: ignore[misc]
             if not numbers:
                 if not self.owned:  # more workers than partitions: this one has nothing to recover
                     self.app.tables.recovered(set())
-                    self.app.on_rebalance_end()
+                    self._rebalanced()
                 continue
             try:
                 await self._recover(numbers)
@@ -319,15 +328,12 @@ class Consumer(Service, ConsumerT):  # type: ignore[misc]
                 self._takeover.set()
                 continue
             self.shards[shard.number] = shard
+            begun |= {(topic, shard.number): offset for topic, offset in shard.next.items()}
+            shard.next = {topic: offset for topic, offset in shard.next.items() if offset >= 0}
             shard.committed = dict(shard.next)
-            for topic, offset in list(shard.next.items()):
-                if offset < 0:
-                    del shard.next[topic]
-                begun[topic, shard.number] = offset
-        assert self._fetcher is not None
-        for place, start in self._fetcher.begin(begun).items():
+        for place, start in self._fetcher.begin(begun).items() if self._fetcher is not None else ():
             self.lanes[place] = Lane(place, self.shards[place[1]], self._channels(place[0]), start)
-        self.app.on_rebalance_end()
+        self._rebalanced()
         self.app.tables.recovered(self.assignment())
 
     def _changelogs(self) -> list[Changelog]:
@@ -335,7 +341,9 @@ class Consumer(Service, ConsumerT):  # type: ignore[misc]
 
     def _recovered(self, shards: list[Shard], sources: Mapping[int, list[str]]) -> None:
         """In the thread that commits, so never while a commit is under way."""
-        recovery = Recovery(shards, self._keeper.changelogs, sources, self.cluster, self._reader, lambda: self.should_stop)
+        recovery = Recovery(
+            shards, self._keeper.changelogs, sources, self.cluster, self._reader, lambda: self.should_stop
+        )
         for step in self._keeper.take_over(recovery):
             self._reached(step)
             self.remaining = recovery.remaining
@@ -396,7 +404,7 @@ class Consumer(Service, ConsumerT):  # type: ignore[misc]
 
     def _runs(self, lane: Lane, messages: list[Message]) -> list[tuple[list[Message], Shard]]:
         """Cut where one more table has not seen the records yet; almost always there is nothing to cut."""
-        runs = []
+        runs: list[tuple[list[Message], Shard]] = []
         while messages:
             known, until = lane.shard.behind(lane.topic, messages[0].offset() or 0)
             if not known:
@@ -432,7 +440,8 @@ class Consumer(Service, ConsumerT):  # type: ignore[misc]
     def _busy(self) -> bool:
         if self.events > self.options.uncommitted and self._dirty.is_set():
             return True
-        return sum(lane.pending + len(lane.held) for lane in self.lanes.values() if not lane.paused) >= self.options.pending
+        waiting = sum(lane.pending + len(lane.held) for lane in self.lanes.values() if not lane.paused)
+        return waiting >= int(self.options.pending)
 
     async def _wait_for_less(self) -> None:
         """Until the agents are nearly done. Partitions that do not move are paused, so that others go on."""
@@ -608,7 +617,11 @@ class Consumer(Service, ConsumerT):  # type: ignore[misc]
         """Whether the transaction was committed is not known: the producer goes, the rows are read back."""
         _fenced(failed)
         if self._failed_commits >= self.options.commit_attempts:
-            await self.crash(Stopped(f"nothing could be committed {self._failed_commits} times in a row, the last time with: {failed}"))
+            await self.crash(
+                Stopped(
+                    f"nothing could be committed {self._failed_commits} times in a row, the last time with: {failed}"
+                )
+            )
         log.warning("a commit failed (%s); reading the tables back", failed)
         for output in cut.outputs:
             if output[-1] is not None:
@@ -649,7 +662,9 @@ class Consumer(Service, ConsumerT):  # type: ignore[misc]
         if len(row) == options.failures_in_a_row and row[-1] - row[0] < options.failures_in_a_row:
             raise Stopped(f"{len(row)} events in a row failed in an agent's own code, the last with {why!r}")
         if len(self._failures) > max(options.failures_in_a_row, options.failures_share * 1_000):
-            raise Stopped(f"{len(self._failures)} of the last 1,000 events failed in an agent's own code, the last with {why!r}")
+            raise Stopped(
+                f"{len(self._failures)} of the last 1,000 events failed in an agent's own code, the last with {why!r}"
+            )
 
     def _counted(self) -> int:
         """Events so far, over all streams."""
@@ -677,7 +692,9 @@ class Consumer(Service, ConsumerT):  # type: ignore[misc]
                     seen[cursor] = cursor.number, now
                 elif now - since > limit:
                     place = cursor.batch.lane.place if cursor.batch is not None else ("?", 0)
-                    await self.crash(Stopped(f"an agent works on one event of {place[0]}/{place[1]} for more than {limit:.0f} s"))
+                    await self.crash(
+                        Stopped(f"an agent works on one event of {place[0]}/{place[1]} for more than {limit:.0f} s")
+                    )
                     return
             if self._spread_since and now - self._spread_since > SPREAD:
                 await self.crash(Stopped("partitions of one number are with different workers: "
@@ -700,7 +717,9 @@ class Consumer(Service, ConsumerT):  # type: ignore[misc]
 
     def committed_all(self) -> bool:
         """Whether nothing that was handed out is left to do or to commit."""
-        moved = any(shard.committed.get(topic) != end for shard in self.shards.values() for topic, end in shard.next.items())
+        moved = any(
+            shard.committed.get(topic) != end for shard in self.shards.values() for topic, end in shard.next.items()
+        )
         return not moved and not any(lane.pending for lane in self.lanes.values())
 
     async def position(self, tp: TP) -> int | None:
@@ -746,9 +765,9 @@ class Consumer(Service, ConsumerT):  # type: ignore[misc]
     async def seek_wait(self, partitions: Mapping[TP, int]) -> None:
         await self.seek(next(iter(partitions)), 0)
 
-    async def getmany(self, timeout: float) -> Any:
+    async def getmany(self, timeout: float) -> Any:  # noqa: ASYNC109
         raise NotImplementedError("records are delivered to agents, in batches")
-        yield
+        yield  # type: ignore[unreachable]
 
     async def earliest_offsets(self, *partitions: TP) -> Mapping[TP, int]:
         raise NotImplementedError("ask the broker with an admin client")
@@ -773,12 +792,13 @@ def _close(shard: Shard) -> None:
 
 
 def _letter(message: Message, why: BaseException) -> Letter:
-    headers = [(name, value or b"") for name, value in message.headers() or []]
+    given: Any = message.headers() or []
+    headers = [(name, value or b"") for name, value in given]
     return Letter(message.topic(), message.partition(), message.offset(), message.key(), message.value(), headers, why)  # type: ignore[arg-type]
 
 
 def _fenced(failed: BaseException) -> None:
     """Raises Stopped when another process has taken this one's name."""
-    error = failed.args[0] if failed.args else None
+    error: Any = failed.args[0] if failed.args else None
     if isinstance(failed, KafkaException) and error.name() in FENCED:
         raise Stopped("another worker runs under the same instance name; give each its own") from failed

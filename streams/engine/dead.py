@@ -28,7 +28,7 @@ class Letter:
     why: BaseException
 
 
-def letter(failed: Letter) -> Letter | None:
+def letter(failed: Letter) -> Letter:
     """To `<topic>.dlq`, same partition, original bytes; header names of KIP-1034."""
     told = {
         "__streams.errors.exception": type(failed.why).__name__,

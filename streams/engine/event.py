@@ -39,11 +39,11 @@ class Lazy:
 
     @property
     def key(self) -> bytes | None:
-        return self._message.key()  # type: ignore[return-value]
+        return self._message.key()
 
     @property
     def value(self) -> bytes | None:
-        return self._message.value()  # type: ignore[return-value]
+        return self._message.value()
 
     @property
     def headers(self) -> Any:
@@ -74,14 +74,14 @@ class Lazy:
         return 0
 
 
-class Event(faust.Event):  # type: ignore[misc]
+class Event(faust.Event):
     """One event to keep."""
 
     def ack(self) -> bool:
         return False
 
 
-class Moving(faust.Event):  # type: ignore[misc]
+class Moving(faust.Event):
     """What `current_event()` returns: a view of the event in hand, that moves with the stream."""
 
     acked = False
@@ -90,21 +90,21 @@ class Moving(faust.Event):  # type: ignore[misc]
         self.app, self._channel, self._cursor = app, channel, cursor
 
     @property
-    def message(self) -> Any:
+    def message(self) -> Any:  # type: ignore[override]
         cursor = self._cursor
         return Lazy(cursor.batch.messages[cursor.number - cursor.base], self.app.consumer_generation_id)
 
     @property
-    def key(self) -> Any:
+    def key(self) -> Any:  # type: ignore[override]
         return self._channel.decode_key(self.message)
 
     @property
-    def value(self) -> Any:
+    def value(self) -> Any:  # type: ignore[override]
         cursor = self._cursor
         return cursor.batch.values[self._channel.kind][cursor.number - cursor.base]
 
     @property
-    def headers(self) -> dict[str, Any]:
+    def headers(self) -> Any:  # type: ignore[override]
         return dict(self.message.headers or ())
 
     def ack(self) -> bool:
@@ -113,5 +113,5 @@ class Moving(faust.Event):  # type: ignore[misc]
     def keep(self, value: Any, ahead: int = 0) -> Event:
         """The event in hand, or one of those behind it, that stays what it is when the stream goes on."""
         cursor = self._cursor
-        message = Lazy(cursor.batch.messages[cursor.number - cursor.base + ahead], self.app.consumer_generation_id)
+        message: Any = Lazy(cursor.batch.messages[cursor.number - cursor.base + ahead], self.app.consumer_generation_id)
         return Event(self.app, self._channel.decode_key(message), value, message.headers, message)

@@ -34,5 +34,7 @@ class Options:
     retry_every: float = 0.5  # seconds between two attempts while the broker is away
     failures_in_a_row: int = 20  # exceptions of agents after which the process ends
     failures_share: float = 0.05  # of the last thousand events, likewise
-    dead_letter: Callable[[Letter], Letter | None] = letter  # what becomes of a record whose agent failed; None: dropped
+    dead_letter: Callable[[Letter], Letter | None] = (
+        letter  # what becomes of a record whose agent failed; None: dropped
+    )
     at_step: Callable[[str], None] | None = None  # called at each step of a commit; a test kills the process there

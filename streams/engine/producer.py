@@ -7,7 +7,8 @@ import logging
 from collections.abc import Generator, Mapping
 from typing import Any
 
-from confluent_kafka import Message, Producer as Client
+from confluent_kafka import KafkaException, Message
+from confluent_kafka import Producer as Client
 from faust.types import TP
 from faust.types.transports import ProducerT
 from faust.types.tuples import RecordMetadata
@@ -29,16 +30,15 @@ class Sent:
     `cut` is the number of the commit that will contain it.
     """
 
-    __slots__ = ("_future", "_metadata", "_producer", "_why", "cut")
+    __slots__ = ("_future", "_metadata", "_producer", "_why", "cut", "follower", "wanted")
 
     def __init__(self, producer: Producer, cut: int) -> None:
         self._producer, self.cut = producer, cut
-        self._future = self._metadata = self._why = None
-
-    @property
-    def wanted(self) -> bool:
-        """Whether somebody waits for it."""
-        return self._future is not None
+        self.wanted = False  # whether somebody asks what became of it
+        self._future: asyncio.Future[RecordMetadata] | None = None
+        self._metadata: RecordMetadata | None = None
+        self._why: BaseException | None = None
+        self.follower: asyncio.Future[None] | None = None
 
     def told(self, error: Any, message: Message) -> None:
         """Delivery report; runs in the thread that sends."""
@@ -65,6 +65,7 @@ class Sent:
             return self._metadata or NOT_ASKED
         if self._future is None:
             self._producer.awaited()
+            self.wanted = True
             self._future = asyncio.get_running_loop().create_future()
         return (yield from self._future)
 
@@ -72,9 +73,11 @@ class Sent:
 NOT_ASKED = RecordMetadata("", -1, TP("", -1), -1)  # nobody waited when the record went out
 
 
-class Producer(Service, ProducerT):  # type: ignore[misc]
+class Producer(Service, ProducerT):
     """What Faust calls the producer."""
 
+    app: Any
+    transport: Any
     logger = log
     threaded_producer = None
 
@@ -89,7 +92,9 @@ class Producer(Service, ProducerT):  # type: ignore[misc]
                timestamp: float | None = None, headers: Any = None) -> Sent:  # fmt: skip
         """Takes a record; it goes out with the next commit that contains the event in hand, if there is one."""
         if value is not None and len(value) > self._largest:
-            raise Refused(f"a record for {topic} has {len(value)} bytes, more than the {self._largest} that the broker takes")
+            raise Refused(
+                f"a record for {topic} has {len(value)} bytes, more than the {self._largest} that the broker takes"
+            )
         consumer = self.app.consumer
         sent = Sent(self, consumer.next_cut)
         if headers is not None:
@@ -99,6 +104,7 @@ class Producer(Service, ProducerT):  # type: ignore[misc]
         if cursor is not None and not cursor.resting:
             cursor.outputs.append((cursor.number, topic, key, value, where, at, headers, sent))
         elif consumer.feeds:
+            sent.wanted = True
             consumer.outside.append((OUTSIDE, topic, key, value, where, at, headers, sent))
             consumer.moved()
         else:
@@ -110,7 +116,9 @@ class Producer(Service, ProducerT):  # type: ignore[misc]
         cursor = current.get(None)
         if cursor is not None and not cursor.resting:
             if self.app.exactly:
-                raise RuntimeError("what an event sends goes out after the event; awaiting it inside would wait for ever")
+                raise RuntimeError(
+                    "what an event sends goes out after the event; awaiting it inside would wait for ever"
+                )
             self.app.consumer.moved()
 
     def refused(self, why: str) -> None:
@@ -125,7 +133,7 @@ class Producer(Service, ProducerT):  # type: ignore[misc]
 
         def told(error: Any, message: Message) -> None:
             sent.told(error, message)
-            loop.call_soon_threadsafe(sent.committed if error is None else lambda: sent.failed(client.KafkaException(error)))
+            loop.call_soon_threadsafe(sent.committed if error is None else lambda: sent.failed(KafkaException(error)))
 
         more: dict[str, Any] = {"headers": headers} if headers else {}
         self._direct.produce(topic, value, key, where, timestamp=at, on_delivery=told, **more)
@@ -154,7 +162,8 @@ class Producer(Service, ProducerT):  # type: ignore[misc]
         await self.flush()
 
     async def create_topic(self, topic: str, partitions: int, replication: int, *, config: Any = None,
-                           timeout: Any = 30.0, retention: Any = None, compacting: Any = None, deleting: Any = None,
+                           timeout: Any = 30.0, retention: Any = None,  # noqa: ASYNC109
+                           compacting: Any = None, deleting: Any = None,
                            ensure_created: bool = False) -> None:  # fmt: skip
         """Creates an internal topic if it is not there."""
         wanted = {name: str(value) for name, value in (config or {}).items()}
@@ -200,4 +209,4 @@ def follow(sent: Sent, fut: Any) -> None:
                 fut.message.callback(fut)
 
     if fut.message.callback is not None:
-        asyncio.ensure_future(wait())
+        sent.follower = asyncio.ensure_future(wait())

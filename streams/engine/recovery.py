@@ -60,7 +60,9 @@ class Recovery:
 
         Raises KafkaException, or Recreated with a sentence.
         """
-        places = {(log.topic, shard.number): (shard, n) for shard in self.shards for n, log in enumerate(self.changelogs)}
+        places = {
+            (log.topic, shard.number): (shard, n) for shard in self.shards for n, log in enumerate(self.changelogs)
+        }
         self._ends = dict(self.asked.ends(list(places))) if places else {}
         yield "ends known"
         for place, (shard, table) in places.items():
@@ -98,14 +100,15 @@ class Recovery:
             first = self._reader.poll(IDLE)
             messages = [first, *self._reader.consume(BATCH, 0)] if first is not None else []
         found: dict[Place, list[Message]] = defaultdict(list)
-        topics, numbers = map(Message.topic, messages), map(Message.partition, messages)
+        topics: Any = map(Message.topic, messages)
+        numbers: Any = map(Message.partition, messages)
         for message, topic, number in zip(messages, topics, numbers, strict=True):
             if message.error() is None:
                 found[topic, number].append(message)
             else:
                 self._told(message.error(), topic, number, message.offset())
         for place, several in found.items():
-            self._at[place] = max(self._at[place], several[-1].offset() + 1)
+            self._at[place] = max(self._at[place], behind(several))
         return found
 
     def _told(self, error: KafkaError, topic: Any, number: Any, offset: Any) -> None:
@@ -132,17 +135,22 @@ class Recovery:
 AWAY = {KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT, KafkaError._RESOLVE}
 
 
+def behind(messages: list[Message]) -> int:
+    """The offset behind the last of some records of one partition."""
+    return (messages[-1].offset() or 0) + 1
+
+
 def _known(shard: Shard) -> bool:
     return any(stored.next for stored in shard.stored)
 
 
 def _load(shard: Shard, table: int, messages: list[Message]) -> None:
     """Newest value by key; the position is told apart by its key."""
-    raw = dict(zip(map(Message.key, messages), map(Message.value, messages), strict=True))
+    raw: dict[Any, Any] = dict(zip(map(Message.key, messages), map(Message.value, messages), strict=True))
     position = raw.pop(key_of(shard.number), None)
     if position is not None:
         _found(shard, table, position)
-    shard.rows[table].load(raw, position, messages[-1].offset() + 1)  # type: ignore[arg-type]
+    shard.rows[table].load(raw, position, behind(messages))
 
 
 def _found(shard: Shard, table: int, position: bytes) -> None:

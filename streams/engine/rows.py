@@ -124,7 +124,7 @@ class StoredRows(Rows):
 
     def everything(self) -> Iterator[Any]:
         yield from self
-        for raw in self._db.keys():
+        for raw in self._db.keys():  # noqa: SIM118  (it is not a dictionary)
             if raw not in (self.OFFSET, self.POSITION):
                 (key,) = self.codec.decode_keys([raw])
                 if not dict.__contains__(self, key) and key not in self.gone:

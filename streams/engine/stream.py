@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import time
 import weakref
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Any, cast
 
 from faust.exceptions import Skip
 from faust.streams import Stream as FaustStream
@@ -21,10 +20,14 @@ from streams.engine.shard import Cursor, current
 from streams.engine.topic import Topic, Undecodable
 
 
-class Stream(FaustStream):  # type: ignore[misc]
+class Stream(FaustStream[Any]):
     """Over a topic of a running worker it reads batches; over anything else it is Faust's own."""
 
-    cursor: Cursor | None = None
+    app: Any
+    channel: Any
+    current_event: Any
+
+    cursor: Any = None  # a Cursor, of a stream that has begun
     _reader: object = None  # the generator that reads now; a crashed one may be finalised much later
 
     def __aiter__(self) -> AsyncIterator[Any]:
@@ -32,7 +35,7 @@ class Stream(FaustStream):  # type: ignore[misc]
             reading = self._values()
         else:
             self.app.consumer.bench()
-            reading = self._py_aiter()  # the compiled one reads a stock consumer's private fields
+            reading = cast(Any, self._py_aiter())  # the compiled one reads a stock consumer's private fields
         self._active_agens.add(reading)
         return reading
 
@@ -40,11 +43,10 @@ class Stream(FaustStream):  # type: ignore[misc]
     def _fed(self) -> bool:
         return isinstance(self.channel, Topic) and self.app.consumer.feeds
 
-    async def _values(self) -> AsyncIterator[Any]:
+    async def _values(self) -> AsyncGenerator[Any, None]:
         """Value by value."""
         async for values in self._batches():
             cursor = self.cursor
-            assert cursor is not None
             if self._processors or self.join_strategy is not None or Undecodable in map(type, values):
                 async for value in self._processed(values):
                     yield value
@@ -59,7 +61,6 @@ class Stream(FaustStream):  # type: ignore[misc]
     async def _processed(self, values: list[Any]) -> AsyncIterator[Any]:
         """With processors, filters, and values that cannot be decoded."""
         cursor = self.cursor
-        assert cursor is not None
         for value in values[cursor.number - cursor.base :]:
             if type(value) is Undecodable:
                 await self.channel.on_decode_error(value.why, self.current_event.message)
@@ -82,7 +83,6 @@ class Stream(FaustStream):  # type: ignore[misc]
     async def _goes_on(self) -> bool:
         """Looks up between two events. False when the rest of the batch is not ours any more, or the stream stops."""
         cursor = self.cursor
-        assert cursor is not None
         if self._over(cursor):
             return False
         if cursor.limit and time.perf_counter() - cursor.since < SLICE:
@@ -138,9 +138,10 @@ class Stream(FaustStream):  # type: ignore[misc]
             consumer.cursors.append(self.cursor)
         if self.concurrency_index is not None:
             self.channel.open_events = 2
-        current.set(self.cursor)
-        self.cursor.resting = True
-        return self.cursor
+        cursor: Cursor = self.cursor
+        current.set(cursor)
+        cursor.resting = True
+        return cursor
 
     async def _next_batch(self, queue: Any, consumer: Any, cursor: Cursor) -> Any:
         """The next batch of the queue, not before a commit that wants quiet has it."""
@@ -196,23 +197,24 @@ class Stream(FaustStream):  # type: ignore[misc]
         async for value in self:
             yield self.current_event.key, value
 
-    def take(self, max_: int, within: Any) -> AsyncIterator[Any]:
+    def take(self, max_: int, within: Any) -> Any:
         """Lists straight from the batches: of one partition, never waiting when something is there."""
         return self._portions(max_, False) if self._fed else super().take(max_, within)
 
-    def take_events(self, max_: int, within: Any) -> AsyncIterator[Any]:
+    def take_events(self, max_: int, within: Any) -> Any:
         return self._portions(max_, True) if self._fed else super().take_events(max_, within)
 
     async def _portions(self, size: int, as_events: bool) -> AsyncIterator[Any]:
         async for values in self._batches():
             cursor = self.cursor
-            assert cursor is not None
             while (at := cursor.number - cursor.base) < len(values):
                 portion, span = await self._readable(values, at, size)
                 if portion:
                     cursor.taken = span
                     event = self.current_event
-                    yield [event.keep(value, n) for n, value in portion] if as_events else [value for _, value in portion]
+                    yield (
+                        [event.keep(value, n) for n, value in portion] if as_events else [value for _, value in portion]
+                    )
                     cursor.taken = 1
                 cursor.number += span
                 if cursor.number >= cursor.limit and not await self._goes_on():
@@ -221,7 +223,6 @@ class Stream(FaustStream):  # type: ignore[misc]
     async def _readable(self, values: list[Any], at: int, size: int) -> tuple[list[tuple[int, Any]], int]:
         """Values with their distance from `at`, up to the first that cannot be decoded, and how many records that uses up."""
         cursor = self.cursor
-        assert cursor is not None
         good: list[tuple[int, Any]] = []
         n = at
         while n < len(values) and len(good) < size:

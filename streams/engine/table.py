@@ -13,15 +13,18 @@ from faust.tables.table import Table as FaustTable
 from mode import Service
 
 from streams.engine.codec import PLAIN, Codec, codec
-from streams.engine.shard import GONE, Cursor, current
+from streams.engine.rows import GONE
+from streams.engine.shard import current
 
 MUTABLE = frozenset({list, dict, set, bytearray})
 OUTSIDE = "Cannot modify table key from outside of stream iteration"
 
 
-class Table(FaustTable):  # type: ignore[misc]
+class Table(FaustTable[Any, Any]):
     """An agent sees the rows of the partition it works on. `number` is the table's place in a shard's lists."""
 
+    app: Any
+    data: Any
     number = -1
 
     def _new_store(self) -> Store:
@@ -119,8 +122,11 @@ class Table(FaustTable):  # type: ignore[misc]
         """Likewise."""
 
 
-class Store(FaustStore):  # type: ignore[misc]
+class Store(FaustStore[Any, Any]):
     """What Faust sees as a table's storage: the rows of all partitions of this process."""
+
+    app: Any
+    table: Any
 
     def all(self) -> Iterator[Any]:
         """Rows by partition; those of the partition at work alone, inside a stream."""
@@ -182,7 +188,7 @@ class Store(FaustStore):  # type: ignore[misc]
     def restore_backup(self, *_: Any, **__: Any) -> None: ...
 
 
-class Recovered(Service):  # type: ignore[misc]
+class Recovered(Service):
     """What Faust's own parts ask of a recovery."""
 
     def __init__(self, tables: TableManager, **kwargs: Any) -> None:
@@ -197,11 +203,14 @@ class Recovered(Service):  # type: ignore[misc]
         return not self._tables.app.consumer.ready()
 
 
-class TableManager(FaustTableManager):  # type: ignore[misc]
+class TableManager(FaustTableManager):
     """Numbers the tables; recovering them is the consumer's."""
 
+    app: Any
+    _recovery: Any
+
     @property
-    def recovery(self) -> Recovered:
+    def recovery(self) -> Any:
         if self._recovery is None:
             self._recovery = Recovered(self, beacon=self.beacon, loop=self.loop)
         return self._recovery
@@ -212,7 +221,7 @@ class TableManager(FaustTableManager):  # type: ignore[misc]
         return list(self.values())
 
     def add(self, collection: Any) -> Any:
-        added = super().add(collection)
+        added: Any = super().add(collection)
         added.number = len(self) - 1
         return added
 

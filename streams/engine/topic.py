@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import faust
 import msgspec
@@ -30,9 +30,10 @@ class Undecodable:
         self.why = why
 
 
-class Topic(FaustTopic):  # type: ignore[misc]
+class Topic(FaustTopic):
     """`open_events` above one: agents with concurrency read it, record by record."""
 
+    app: Any
     open_events = 1
 
     @property
@@ -66,7 +67,7 @@ class Topic(FaustTopic):  # type: ignore[misc]
 
     def _decode_one(self, message: Message) -> Any:
         try:
-            return self.schema.loads_value(self.app, Lazy(message))
+            return self.schema.loads_value(self.app, cast(Any, Lazy(message)))
         except (ValueDecodeError, KeyDecodeError) as why:
             return Undecodable(why)
 
@@ -81,7 +82,9 @@ class Topic(FaustTopic):  # type: ignore[misc]
             raw = self._quick(key, value)
             if raw is not None:
                 return self.app.producer.submit(self.get_topic_name(), *raw, partition, timestamp, headers)
-        return await self._send_now(key, value, partition, timestamp, headers, schema, key_serializer, value_serializer, callback)
+        return await self._send_now(
+            key, value, partition, timestamp, headers, schema, key_serializer, value_serializer, callback
+        )
 
     def _quick(self, key: Any, value: Any) -> tuple[bytes | None, bytes] | None:
         """Bytes of what needs nothing of Faust's: a key that is bytes or none, a value that is bytes or JSON."""

@@ -172,7 +172,7 @@ def source(app: engine.App, run: Asked) -> Any:
 
 async def recovered(app: engine.App, began: float) -> None:
     """Seconds until every row is back, and how many there are."""
-    while not app.consumer.ready():
+    while not app.consumer.ready():  # noqa: ASYNC110
         await asyncio.sleep(0.005)
     seconds = time.perf_counter() - began
     rows = sum(len(shard.rows[0]) for shard in app.consumer.shards.values())

@@ -1,0 +1,456 @@
+"""The engine under ordinary Faust code, on the real broker."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from streams import engine
+from streams.engine import Options, Refused, Stopped
+from streams.engine.app import refusals
+from tests.conftest import System
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
+PARTITIONS = 3
+
+
+class Topics:
+    """Topics with names of their own, and what is on them."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self.bootstrap, self.id = bootstrap, f"e{uuid.uuid4().hex[:8]}"
+        self.admin = AdminClient({"bootstrap.servers": bootstrap})
+
+    def __getitem__(self, name: str) -> str:
+        return f"{self.id}-{name}"
+
+    def create(self, *names: str) -> None:
+        for made in self.admin.create_topics([NewTopic(self[name], PARTITIONS, 1) for name in names]).values():
+            made.result()
+
+    def send(self, name: str, events: list[Any], raw: bytes | None = None) -> None:
+        producer = Producer({"bootstrap.servers": self.bootstrap, "partitioner": "murmur2_random"})
+        for event in events:
+            producer.produce(self[name], raw or json.dumps(event), str(event["user"]).encode())
+        assert producer.flush(20) == 0
+
+    def read(self, name: str, whole: str = "") -> list[Any]:
+        """Committed records; `whole` is a name that is not ours to prefix."""
+        consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": self.id + "-reader", "log_level": 0,
+                             "isolation.level": "read_committed", "enable.partition.eof": True})  # fmt: skip
+        consumer.assign([TopicPartition(whole or self[name], n, 0) for n in range(PARTITIONS)])
+        found, ended = [], 0
+        while ended < PARTITIONS:
+            message = consumer.poll(10)
+            assert message is not None
+            if message.error():
+                ended += 1
+            else:
+                found.append(message)
+        consumer.close()
+        return found
+
+    def table(self, name: str) -> dict[Any, Any]:
+        rows: dict[Any, Any] = {}
+        for message in self.read("", whole=f"{self.id}-app-{name}-changelog"):
+            if not message.key().startswith(b"@"):
+                key = json.loads(message.key())
+                rows.pop(key, None) if message.value() is None else rows.update({key: json.loads(message.value())})
+        return rows
+
+
+@pytest.fixture
+def topics(system: System) -> Topics:
+    return Topics(system.kafka.bootstrap)
+
+
+def made(
+    topics: Topics, folder: Path, exactly: bool = True, options: Options | None = None, **settings: Any
+) -> engine.App:
+    return engine.App(
+        f"{topics.id}-app",
+        engine=options or Options(),
+        broker=f"librdkafka://{topics.bootstrap}",
+        processing_guarantee="exactly_once" if exactly else "at_least_once",
+        consumer_auto_offset_reset="earliest",
+        key_serializer="raw",
+        topic_partitions=PARTITIONS,
+        topic_replication_factor=1,
+        datadir=folder,
+        web_enabled=False,
+        **settings,
+    )
+
+
+def source(app: engine.App, topics: Topics, name: str = "in") -> Any:
+    return app.topic(topics[name], key_type=bytes, value_serializer="json")
+
+
+@asynccontextmanager
+async def running(app: engine.App) -> AsyncIterator[None]:
+    await app.start()
+    try:
+        yield
+    finally:
+        await app.stop()
+
+
+async def until(true: Callable[[], Any], within: float = 30.0) -> Any:
+    deadline = time.monotonic() + within
+    while not (found := true()) and time.monotonic() < deadline:  # noqa: ASYNC110
+        await asyncio.sleep(0.02)
+    return found
+
+
+async def drained(app: engine.App, topics: Topics, name: str, events: int) -> None:
+    """Until so many events of a topic are committed."""
+    done = lambda: sum(s.committed.get(topics[name], 0) for s in app.consumer.shards.values())  # noqa: E731
+    assert await until(lambda: app.crashed or done() >= events), done()
+
+
+def events(n: int, users: int = 7) -> list[dict[str, int]]:
+    return [{"user": i % users, "amount": i, "n": i} for i in range(n)]
+
+
+def counting(app: engine.App, topics: Topics, fails: Callable[[Any], bool] = lambda _: False) -> Any:
+    sums = app.Table("sums", default=int, key_type=int, value_type=int)
+    out = app.topic(topics["out"], key_type=bytes, value_serializer="json")
+
+    async def add(stream: Any) -> None:
+        async for event in stream:
+            sums[event["user"]] += event["amount"]
+            await out.send(key=b"k", value=event["n"])
+            if fails(event):
+                raise ValueError(f"{event} does not please")
+
+    app.agent(source(app, topics))(add)
+    return sums
+
+
+def truth(given: list[dict[str, int]]) -> Counter[int]:
+    sums: Counter[int] = Counter()
+    for event in given:
+        sums[event["user"]] += event["amount"]
+    return sums
+
+
+@pytest.mark.parametrize("store", ["memory://", "rocksdb://"])
+async def test_a_restarted_worker_goes_on_where_its_tables_are(topics: Topics, tmp_path: Path, store: str) -> None:
+    topics.create("in", "out", "in.dlq")
+    given = events(900)
+    for part in (given[:300], given[300:600], given[600:]):
+        topics.send("in", part)
+        app = made(topics, tmp_path, store=store)
+        sums = counting(app, topics)
+        async with running(app):
+            await drained(app, topics, "in", part[-1]["n"] + 1)
+            assert dict(sums.items()) == truth(given[: part[-1]["n"] + 1])
+    assert topics.table("sums") == truth(given)
+    assert sorted(json.loads(one.value()) for one in topics.read("out")) == list(range(900))
+
+
+async def test_an_event_that_fails_leaves_no_trace_but_its_original_bytes(topics: Topics, tmp_path: Path) -> None:
+    topics.create("in", "out", "in.dlq")
+    given = events(500)
+    topics.send("in", given)
+    app = made(topics, tmp_path)
+    counting(app, topics, lambda event: event["n"] % 50 == 3)
+    async with running(app):
+        await drained(app, topics, "in", 500)
+    bad = [event for event in given if event["n"] % 50 == 3]
+    good = [event for event in given if event not in bad]
+    assert topics.table("sums") == truth(good)
+    assert sorted(json.loads(one.value()) for one in topics.read("out")) == [event["n"] for event in good]
+    letters = topics.read("in.dlq")
+    assert sorted((json.loads(one.value()) for one in letters), key=lambda event: event["n"]) == bad
+    told = dict(letters[0].headers())
+    assert (
+        told["__streams.errors.topic"] == topics["in"].encode() and b"ValueError" in told["__streams.errors.exception"]
+    )
+
+
+async def test_too_many_failures_in_a_row_end_the_process_with_a_sentence(topics: Topics, tmp_path: Path) -> None:
+    topics.create("in", "out", "in.dlq")
+    topics.send("in", events(60, users=1))
+    app = made(topics, tmp_path)
+    counting(app, topics, lambda _: True)
+    async with running(app):
+        assert await until(lambda: app.crashed)
+    assert isinstance(app.crash_reason, Stopped) and "20 events in a row failed" in str(app.crash_reason)
+
+
+async def test_refused_events_never_end_the_process(topics: Topics, tmp_path: Path) -> None:
+    topics.create("in", "in.dlq")
+    topics.send("in", events(60, users=1))
+    app = made(topics, tmp_path)
+
+    async def refuse(stream: Any) -> None:
+        async for event in stream:
+            raise Refused(f"{event['n']} is not wanted")
+
+    app.agent(source(app, topics))(refuse)
+    async with running(app):
+        await drained(app, topics, "in", 60)
+        assert not app.crashed
+    assert len(topics.read("in.dlq")) == 60
+
+
+async def test_what_cannot_be_decoded_is_dead_lettered_and_the_next_follows(topics: Topics, tmp_path: Path) -> None:
+    topics.create("in", "out", "in.dlq")
+    for n in range(30):
+        topics.send("in", [{"user": n, "amount": 1, "n": n}])
+        topics.send("in", [{"user": n}], raw=b"{garbage")
+    app = made(topics, tmp_path)
+    counting(app, topics)
+    async with running(app):
+        await drained(app, topics, "in", 60)
+        assert not app.crashed
+    assert sum(topics.table("sums").values()) == 30
+    assert {one.value() for one in topics.read("in.dlq")} == {b"{garbage"} and len(topics.read("in.dlq")) == 30
+
+
+async def test_a_new_table_is_folded_beside_the_old_and_nothing_is_said_again(topics: Topics, tmp_path: Path) -> None:
+    topics.create("in", "out", "in.dlq")
+    given = events(200)
+    topics.send("in", given[:150])
+    app = made(topics, tmp_path)
+    counting(app, topics)
+    async with running(app):
+        await drained(app, topics, "in", 150)
+    topics.send("in", given[150:])
+    app = made(topics, tmp_path)
+    sums = app.Table("sums", default=int, key_type=int, value_type=int)
+    counts = app.Table("counts", default=int, key_type=int, value_type=int)
+    out = app.topic(topics["out"], key_type=bytes, value_serializer="json")
+
+    async def both(stream: Any) -> None:
+        async for event in stream:
+            sums[event["user"]] += event["amount"]
+            counts[event["user"]] += 1
+            await out.send(key=b"k", value=event["n"])
+
+    app.agent(source(app, topics))(both)
+    async with running(app):
+        assert await until(lambda: sum(counts.values()) == 200)
+        assert dict(sums.items()) == truth(given)
+        assert await until(app.consumer.committed_all)
+    assert topics.table("counts") == Counter(event["user"] for event in given) and topics.table("sums") == truth(given)
+    assert sorted(json.loads(one.value()) for one in topics.read("out")) == list(range(200))
+
+
+async def test_a_source_topic_that_was_made_anew_stops_the_worker(topics: Topics, tmp_path: Path) -> None:
+    topics.create("in", "out", "in.dlq")
+    topics.send("in", events(10))
+    app = made(topics, tmp_path)
+    counting(app, topics)
+    async with running(app):
+        await drained(app, topics, "in", 10)
+    topics.admin.delete_topics([topics["in"]])[topics["in"]].result()
+    await asyncio.sleep(1)
+    topics.create("in")
+    app = made(topics, tmp_path)
+    counting(app, topics)
+    async with running(app):
+        assert await until(lambda: app.crashed)
+    assert "deleted and made anew" in str(app.crash_reason)
+
+
+async def test_a_slow_agent_starves_no_other_topic(topics: Topics, tmp_path: Path) -> None:
+    topics.create("slow", "in", "out", "in.dlq")
+    topics.send("slow", events(5_000))
+    topics.send("in", events(5_000))
+    app = made(topics, tmp_path)
+    counting(app, topics)
+
+    async def dawdle(stream: Any) -> None:
+        async for _ in stream:
+            await asyncio.sleep(0.5)
+
+    app.agent(source(app, topics, "slow"))(dawdle)
+    async with running(app):
+        await drained(app, topics, "in", 5_000)
+
+
+async def test_an_agent_that_is_stuck_ends_the_process_with_the_reason(topics: Topics, tmp_path: Path) -> None:
+    topics.create("in")
+    topics.send("in", events(3))
+    app = made(topics, tmp_path, exactly=False, options=Options(stuck_after=1.0))
+
+    async def hang(stream: Any) -> None:
+        async for _ in stream:
+            await asyncio.sleep(4)
+
+    app.agent(source(app, topics))(hang)
+    await app.start()
+    assert await until(lambda: app.crashed, 15)
+    assert f"one event of {topics['in']}" in str(app.crash_reason)
+    app.agents.cancel()
+    await app.stop()
+
+
+async def test_an_output_that_the_broker_would_not_take_fails_alone(topics: Topics, tmp_path: Path) -> None:
+    topics.create("in", "out", "in.dlq")
+    topics.send("in", events(20))
+    app = made(topics, tmp_path)
+    out = app.topic(topics["out"], key_type=bytes, value_type=bytes, value_serializer="raw")
+
+    async def boast(stream: Any) -> None:
+        async for event in stream:
+            await out.send(key=b"k", value=b"x" * (2_000_000 if event["n"] == 7 else 10))
+
+    app.agent(source(app, topics))(boast)
+    async with running(app):
+        await drained(app, topics, "in", 20)
+    assert len(topics.read("out")) == 19 and len(topics.read("in.dlq")) == 1
+
+
+async def test_an_output_topic_that_does_not_exist_stops_the_worker(topics: Topics, tmp_path: Path) -> None:
+    topics.create("in")
+    topics.send("in", events(3))
+    app = made(topics, tmp_path, options=Options(commit_attempts=1, client={"topic.metadata.propagation.max.ms": 100}))
+    counting(app, topics)
+    async with running(app):
+        assert await until(lambda: app.crashed)
+    assert "nothing could be committed" in str(app.crash_reason) and topics["out"] in str(app.crash_reason)
+
+
+async def test_jobs_end_out_of_order_and_commit_the_prefix_without_a_gap(topics: Topics, tmp_path: Path) -> None:
+    topics.create("in")
+    topics.send("in", events(40, users=1))
+    app = made(topics, tmp_path, exactly=False)
+    gate, ended = asyncio.Event(), list[int]()
+
+    async def work(stream: Any) -> None:
+        async for event in stream:
+            if event["n"] == 5:
+                await gate.wait()
+            ended.append(event["n"])
+
+    app.agent(source(app, topics), concurrency=8)(work)
+    async with running(app):
+        assert await until(lambda: len(ended) == 39), ended
+        await asyncio.sleep(0.5)
+        assert max(shard.committed.get(topics["in"], 0) for shard in app.consumer.shards.values()) == 5
+        gate.set()
+        await drained(app, topics, "in", 40)
+
+
+async def test_a_take_over_waits_for_an_open_transaction_of_the_former_owner(topics: Topics, tmp_path: Path) -> None:
+    topics.create("in", "out", "in.dlq")
+    topics.send("in", events(30))
+    app = made(topics, tmp_path)
+    counting(app, topics)
+    async with running(app):
+        await drained(app, topics, "in", 30)
+    other = Producer(
+        {"bootstrap.servers": topics.bootstrap, "transactional.id": topics["other"], "transaction.timeout.ms": 20_000}
+    )
+    other.init_transactions(10)
+    other.begin_transaction()
+    other.produce(f"{topics.id}-app-sums-changelog", b"1000", b"99", 0)
+    other.flush(10)
+    app = made(topics, tmp_path)
+    sums = counting(app, topics)
+    starting = asyncio.ensure_future(app.start())
+    assert not await until(app.consumer.ready, 5) and app.consumer.remaining
+    await asyncio.to_thread(other.commit_transaction, 10)
+    await asyncio.wait_for(starting, 20)
+    assert sums[99] == 1000
+    await app.stop()
+
+
+async def test_a_window_counts_by_the_events_own_time(topics: Topics, tmp_path: Path) -> None:
+    topics.create("in", "in.dlq")
+    topics.send("in", [{"user": 1, "at": 1000.0 + n} for n in range(30)])
+    app = made(topics, tmp_path)
+    counts = app.Table("counts", default=int, key_type=int, value_type=int, partitions=PARTITIONS).tumbling(
+        10.0, expires=1e9
+    )
+    seen: list[int] = []
+
+    async def count(stream: Any) -> None:
+        async for event in stream:
+            counts[event["user"]] += 1
+            seen.append(counts[event["user"]].value())
+
+    app.agent(source(app, topics))(count)
+    async with running(app):
+        await drained(app, topics, "in", 30)
+    assert max(seen) == 30
+
+
+async def test_sending_inside_an_event_cannot_be_awaited_and_outside_it_can(topics: Topics, tmp_path: Path) -> None:
+    topics.create("in", "out", "in.dlq")
+    topics.send("in", events(1))
+    app = made(topics, tmp_path)
+    out, told = app.topic(topics["out"], key_type=bytes, value_serializer="json"), list[str]()
+
+    async def ask(stream: Any) -> None:
+        async for _ in stream:
+            try:
+                await (await out.send(key=b"k", value=1))
+            except RuntimeError as why:
+                told.append(str(why))
+
+    app.agent(source(app, topics))(ask)
+    async with running(app):
+        await drained(app, topics, "in", 1)
+        sent: Awaitable[Any] = await out.send(key=b"k", value=2)
+        metadata = await asyncio.wait_for(sent, 10)
+        assert metadata.topic == topics["out"] and metadata.offset >= 0
+    assert told and "after the event" in told[0]
+
+
+# -- without a broker
+
+
+def test_what_is_not_supported_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    app = engine.App("x", broker="librdkafka://127.0.0.1:1", datadir=tmp_path, processing_guarantee="exactly_once",
+                     web_enabled=False, table_standby_replicas=1)  # fmt: skip
+    app.GlobalTable("everywhere")
+    app.Table("mutable", value_type=list)
+    app.Table("elsewhere", store="aerospike://x")
+    topic = app.topic("t")
+
+    @app.agent(topic, concurrency=3)
+    async def many(stream: Any) -> None: ...
+
+    told = " / ".join(refusals(app))
+    for word in ("standby", "everywhere", "mutable", "elsewhere", "many"):
+        assert word in told, told
+
+
+async def test_agents_and_tables_can_be_tested_without_a_broker(tmp_path: Path) -> None:
+    app = engine.App("y", broker="librdkafka://127.0.0.1:1", datadir=tmp_path, web_enabled=False)
+    sums = app.Table("sums", default=int)
+
+    @app.agent(app.topic("t"))
+    async def add(stream: Any) -> AsyncIterator[int]:
+        async for n in stream:
+            sums["all"] += n
+            yield sums["all"]
+
+    async with add.test_context() as agent:
+        for n in (1, 2, 3):
+            await agent.put(n)
+        assert agent.results[2] == 6
+
+
+async def test_a_tables_value_cannot_be_changed_in_place(tmp_path: Path) -> None:
+    app = engine.App("z", broker="librdkafka://127.0.0.1:1", datadir=tmp_path, web_enabled=False)
+    table = app.Table("t", default=tuple)
+    with pytest.raises(TypeError, match="use a tuple"):
+        table["a"] = []
+    with pytest.raises(TypeError, match="outside of stream iteration"):
+        table["a"] = ()
