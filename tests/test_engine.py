@@ -160,6 +160,24 @@ async def test_a_restarted_worker_goes_on_where_its_tables_are(topics: Topics, t
     assert sorted(json.loads(one.value()) for one in topics.read("out")) == list(range(900))
 
 
+async def test_rocksdb_is_written_at_the_commit_and_a_restart_reads_only_what_is_new(
+    topics: Topics, tmp_path: Path
+) -> None:
+    topics.create("in", "out", "in.dlq")
+    topics.send("in", events(300))
+    app = made(topics, tmp_path, store="rocksdb://")
+    counting(app, topics)
+    async with running(app):
+        await drained(app, topics, "in", 300)
+    app = made(topics, tmp_path, store="rocksdb://")
+    sums = counting(app, topics)
+    rows = app.consumer._rows(app.tables.numbered[0], 0)
+    assert rows.start > 0 and rows.position and list(rows.everything())
+    rows.close()
+    async with running(app):
+        assert dict(sums.items()) == truth(events(300))
+
+
 async def test_an_event_that_fails_leaves_no_trace_but_its_original_bytes(topics: Topics, tmp_path: Path) -> None:
     topics.create("in", "out", "in.dlq")
     given = events(500)

@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from cli.bench.faults import Plan, Run
 from config.keys import new_user
 from tests.conftest import System, eventually, free_port
 from tests.log import recount
@@ -226,3 +227,9 @@ def test_restarting_everything_keeps_everything(system: System, sample: bytes) -
             lambda: again.get(f"/v1/chats/{chat_id}").json() == {k: v for k, v in before.items() if k != "reached"}
         )
     equals_the_recount(system, sent)
+
+
+def test_workers_killed_at_every_step_of_a_commit_lose_and_double_nothing(tmp_path: Path) -> None:
+    """A short version of `soulfra bench faults`, on a broker of its own."""
+    told = Run(Plan(events=12_000, workers=2, kills=6, seed=7, rate=500), tmp_path).go()
+    assert told.kills >= 6 and (told.lost, told.doubled, told.wrong) == (0, 0, 0), told

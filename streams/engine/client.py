@@ -68,7 +68,6 @@ def writer(base: Configuration, transactional_id: str, timeout: float) -> Config
         "queue.buffering.max.messages": 1_000_000,
         "queue.buffering.max.kbytes": 524_288,
         "retry.backoff.ms": 5,
-        "delivery.report.only.error": False,
     }
     if transactional_id:
         made |= {"transactional.id": transactional_id, "transaction.timeout.ms": int(timeout * 1000)}

@@ -357,7 +357,8 @@ class Consumer(Service, ConsumerT):
         conf, options = self.app.conf, self.options
         id = f"{conf.id}-{options.instance}" if self.exactly else ""
         base = client.writer(self.transport.configuration, id, options.transaction_timeout)
-        return Producer(base | {"on_delivery": reported, "delivery.report.only.error": True})
+        # A transaction fails by itself with a record that was not taken; without one each report has to be looked at.
+        return Producer(base if self.exactly else base | {"on_delivery": reported})
 
     @cached_property
     def _keeper(self) -> Keeper:

@@ -129,14 +129,17 @@ class Keeper:
 
     def _produce(self, cut: Cut) -> None:
         send, produce = self._send, self.producer.produce
+        known: set[str] = set()  # topics of which one report is asked for: it names what is wrong with the topic
         for _, topic, key, value, partition, timestamp, headers, sent in cut.outputs:
-            if headers is None and not timestamp and not (sent and sent.wanted):
+            if topic in known and headers is None and not timestamp and not (sent and sent.wanted):
                 try:
                     produce(topic, value, key, partition)
                     continue
                 except BufferError:
                     pass
-            send(topic, key, value, partition, timestamp, headers, sent.told if sent and sent.wanted else None)
+            known.add(topic)
+            told = sent.told if sent and sent.wanted else self._reported
+            send(topic, key, value, partition, timestamp, headers, told)
         for change in cut.changes:
             self._write(change, cut)
         for number, position in cut.positions:
