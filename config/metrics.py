@@ -17,7 +17,6 @@ E2E = Histogram("soulfra_e2e_latency_seconds", "From an event's time to its fold
 CLOCK_SKEW = Counter("soulfra_clock_skew_events", "Events that come from the future", ("topic",))
 FORWARDED = Counter("soulfra_forwarded", "Records found in a wrong partition and sent to their own", ("topic",))
 DEAD = Counter("soulfra_dlq", "Records sent to a dead-letter topic", ("topic", "reason"))
-REPEATED = Counter("soulfra_repeated_events", "Events seen before, which changed nothing", ("topic",))
 LAG = Gauge("soulfra_consumer_lag_records", "Records not yet read", ("group", "topic", "partition"))
 PROGRESS = Gauge(
     "soulfra_consumer_last_progress_timestamp_seconds", "When a partition was last worked on", ("topic", "partition")
