@@ -110,7 +110,9 @@ class Keys(Section):
 class Worker(Section):
     """The stream workers."""
 
-    instance: str = Field("1", pattern=r"^[A-Za-z0-9._-]{1,64}$", description="name of this process among its like, kept over restarts")
+    instance: str = Field(
+        "1", pattern=r"^[A-Za-z0-9._-]{1,64}$", description="name of this process among its like, kept over restarts"
+    )
     analysis_processes: int = Field(0, ge=0, le=64, description="0: as many as there are cores")
     analysis_seconds: float = Field(300.0, gt=0, description="until one analysis is given up")
     stuck_seconds: float = Field(120.0, gt=0, description="assigned and not progressing: not live")
