@@ -42,6 +42,7 @@ SLICE = 0.005  # seconds that a stream may keep the loop
 LOOK = 64  # events between two looks at the clock
 QUIET = 0.001  # seconds between two looks whether all streams are between two events
 SPREAD = 30.0  # seconds that partitions of one number may be spread over the group
+ENDLESS = 20.0  # seconds after which a commit is given up
 FENCED = {"_FENCED", "PRODUCER_FENCED", "INVALID_PRODUCER_EPOCH"}
 
 
@@ -543,7 +544,7 @@ class Consumer(Service, ConsumerT):
             if not cut:
                 return False
             try:
-                await self.loop.run_in_executor(self._kafka, self._commit, cut)
+                await asyncio.wait_for(self.loop.run_in_executor(self._kafka, self._commit, cut, self._keeper), ENDLESS)
             except (KafkaException, Undelivered, TimeoutError) as failed:
                 self._failed_commits += 1
                 await self._start_over(cut, failed)
@@ -584,10 +585,12 @@ class Consumer(Service, ConsumerT):
             cut.number, self.next_cut = self.next_cut, self.next_cut + 1
         return cut
 
-    def _commit(self, cut: Cut) -> None:
+    def _commit(self, cut: Cut, keeper: Keeper) -> None:
         """In the committing thread."""
-        for step in self._keeper.commit(cut):
+        for step in keeper.commit(cut):
             self._reached(step)
+        if keeper is not self._keeper:
+            return  # given up in the meantime
         if not self.exactly and cut.offsets and self._member is not None:
             self._member.commit([TopicPartition(topic, number, end) for (topic, number), end in cut.offsets.items()])
         positions = dict(cut.positions)
@@ -623,7 +626,9 @@ class Consumer(Service, ConsumerT):
                     f"nothing could be committed {self._failed_commits} times in a row, the last time with: {failed}"
                 )
             )
-        log.warning("a commit failed (%s); reading the tables back", failed)
+        log.warning("a commit failed (%r); reading the tables back", failed)
+        if isinstance(failed, TimeoutError):
+            self._give_up()
         for output in cut.outputs:
             if output[-1] is not None:
                 output[-1].failed(failed)
@@ -631,6 +636,15 @@ class Consumer(Service, ConsumerT):
             self._fetcher.end(list(self.lanes))
         self._forget(list(self.shards))
         self._takeover.set()
+
+    def _give_up(self) -> None:
+        """A call of the client does not come back, whatever its time limit says (librdkafka 2.16, broker killed).
+
+        Its thread is left alone with its producer; the next one has the same transactional id, which fences it.
+        """
+        self._kafka.shutdown(wait=False, cancel_futures=True)
+        self._kafka = ThreadPoolExecutor(1, "engine commit")
+        del self._keeper
 
     # -- events that fail
 
