@@ -13,7 +13,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from faust.types.transports import ConsumerT
 from mode import Service
 
 from streams.engine import client
+from streams.engine.aside import Aside
 from streams.engine.batch import Batch, Lane
 from streams.engine.dead import Letter, Refused
 from streams.engine.fetch import Fetched, Fetcher
@@ -42,7 +42,7 @@ SLICE = 0.005  # seconds that a stream may keep the loop
 LOOK = 64  # events between two looks at the clock
 QUIET = 0.001  # seconds between two looks whether all streams are between two events
 SPREAD = 30.0  # seconds that partitions of one number may be spread over the group
-ENDLESS = 20.0  # seconds after which a commit is given up
+GRACE = 1.0  # seconds that a commit may take longer than its transaction may
 FENCED = {"_FENCED", "PRODUCER_FENCED", "INVALID_PRODUCER_EPOCH"}
 
 
@@ -80,7 +80,7 @@ class Consumer(Service, ConsumerT):
         self._member: Membership | None = None
         self._fetcher: Fetcher | None = None
         self._cluster: client.Cluster | None = None
-        self._kafka = ThreadPoolExecutor(1, "engine commit")
+        self._aside = Aside("engine commit")
         self._wake, self._less, self._dirty = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._idle, self._open, self._takeover = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._committing = asyncio.Lock()
@@ -89,6 +89,7 @@ class Consumer(Service, ConsumerT):
         self._failures: list[int] = []
         self._failed_commits = 0  # in a row
         self._spread_since = 0.0
+        self._stepped = 0.0  # when the take-over under way came one step further
         self._losses: Counter[int] = Counter()  # how often each partition number was taken from us
 
     # -- starting and stopping
@@ -160,7 +161,7 @@ class Consumer(Service, ConsumerT):
         if self._fetcher is not None:
             self._fetcher.stop()
             await asyncio.to_thread(self._fetcher.join, 10)
-        self._kafka.shutdown(wait=True)
+        self._aside.end()
         for shard in self.shards.values():
             _close(shard)
         self.shards.clear()
@@ -293,7 +294,6 @@ class Consumer(Service, ConsumerT):
             except Recreated as recreated:
                 await self.crash(Stopped(f"{recreated}; its events are gone: restore it, or begin with new tables"))
             except (KafkaException, Undelivered) as away:
-                _fenced(away)
                 log.warning("partitions cannot be taken over yet (%s); trying again", away)
                 self._cluster = None  # a client may go on not knowing a topic that was made a moment before it asked
                 await asyncio.sleep(self.options.retry_every)
@@ -320,7 +320,11 @@ class Consumer(Service, ConsumerT):
         shards = [Shard(number, [self._rows(table, number) for table in tables]) for number in numbers]
         sources = {number: sorted(self._topics_of(number)) for number in numbers}
         before, began = Counter(self._losses), time.perf_counter()
-        await self.loop.run_in_executor(self._kafka, self._recovered, shards, sources)
+        self._stepped = time.monotonic()
+        try:
+            await self._aside(self._recovered, shards, sources)
+        finally:
+            self._stepped = 0.0
         self.remaining, self.recovery_seconds = {}, time.perf_counter() - began
         begun: dict[Place, int] = {}
         for shard in shards:
@@ -347,7 +351,7 @@ class Consumer(Service, ConsumerT):
         )
         for step in self._keeper.take_over(recovery):
             self._reached(step)
-            self.remaining = recovery.remaining
+            self.remaining, self._stepped = recovery.remaining, time.monotonic()
 
     def _reader(self) -> Any:
         """For one recovery."""
@@ -543,9 +547,12 @@ class Consumer(Service, ConsumerT):
                 self._open.set()
             if not cut:
                 return False
+            began = time.monotonic()
             try:
-                await asyncio.wait_for(self.loop.run_in_executor(self._kafka, self._commit, cut, self._keeper), ENDLESS)
+                await self._aside(self._commit, cut, self._keeper, within=self._patience)
             except (KafkaException, Undelivered, TimeoutError) as failed:
+                if time.monotonic() - began < self.options.transaction_timeout:
+                    _fenced(failed)  # later on it was the broker that gave the transaction up
                 self._failed_commits += 1
                 await self._start_over(cut, failed)
                 return False
@@ -570,6 +577,11 @@ class Consumer(Service, ConsumerT):
         if batch is not None and batch.shared and batch.begun and not batch.dropped and batch.left:
             return True
         return not cursor.resting and batch is not None and cursor.shard.touched(cursor.number)
+
+    @property
+    def _patience(self) -> float | None:
+        """Seconds for a commit: the broker gives a transaction up after its time-out, so waiting longer is in vain."""
+        return self.options.transaction_timeout + GRACE if self.exactly else None
 
     def _cut(self) -> Cut:
         member = self._member
@@ -619,7 +631,6 @@ class Consumer(Service, ConsumerT):
 
     async def _start_over(self, cut: Cut, failed: BaseException) -> None:
         """Whether the transaction was committed is not known: the producer goes, the rows are read back."""
-        _fenced(failed)
         if self._failed_commits >= self.options.commit_attempts:
             await self.crash(
                 Stopped(
@@ -628,7 +639,9 @@ class Consumer(Service, ConsumerT):
             )
         log.warning("a commit failed (%r); reading the tables back", failed)
         if isinstance(failed, TimeoutError):
-            self._give_up()
+            del (
+                self._keeper
+            )  # its thread may be in there for ever; the next has the same transactional id and fences it
         for output in cut.outputs:
             if output[-1] is not None:
                 output[-1].failed(failed)
@@ -636,15 +649,6 @@ class Consumer(Service, ConsumerT):
             self._fetcher.end(list(self.lanes))
         self._forget(list(self.shards))
         self._takeover.set()
-
-    def _give_up(self) -> None:
-        """A call of the client does not come back, whatever its time limit says (librdkafka 2.16, broker killed).
-
-        Its thread is left alone with its producer; the next one has the same transactional id, which fences it.
-        """
-        self._kafka.shutdown(wait=False, cancel_futures=True)
-        self._kafka = ThreadPoolExecutor(1, "engine commit")
-        del self._keeper
 
     # -- events that fail
 
@@ -711,6 +715,9 @@ class Consumer(Service, ConsumerT):
                         Stopped(f"an agent works on one event of {place[0]}/{place[1]} for more than {limit:.0f} s")
                     )
                     return
+            if self._stepped and now - self._stepped > limit:
+                await self.crash(Stopped(f"taking partitions over stands still for more than {limit:.0f} s"))
+                return
             if self._spread_since and now - self._spread_since > SPREAD:
                 await self.crash(Stopped("partitions of one number are with different workers: "
                                          "all workers of an app must read the same topics"))  # fmt: skip
