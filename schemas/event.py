@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import uuid
 from datetime import datetime
 from functools import cache
 from typing import Annotated, Any, Self, TypeVar
 
+import msgspec
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from schemas.fields import Id
@@ -75,10 +75,13 @@ class Event(Part):
         The same id with another digest is a conflict.
         """
         said = self.model_dump(mode="json", exclude={"id", "source", "time"})
-        return hashlib.sha256(json.dumps(said, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:32]
+        return hashlib.sha256(_canonical(said)).hexdigest()[:32]
 
     def at(self, time: datetime) -> Self:
         return self.model_copy(update={"time": time})
+
+
+_canonical = msgspec.json.Encoder(order="sorted").encode
 
 
 @cache

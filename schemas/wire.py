@@ -17,8 +17,9 @@ import fastavro
 from pydantic import ValidationError
 
 from schemas import EVENTS
+from schemas.compiled import decoder
 from schemas.event import Event, Malformed, Part
-from schemas.frozen import FIRST_ID, frozen, latest
+from schemas.frozen import FIRST_ID, Frozen, frozen, latest
 
 MAGIC = 0
 FRAME = struct.Struct(">bI")
@@ -39,7 +40,7 @@ class Record(NamedTuple):
 
 def encode(event: Event, trace: str = "") -> Record:
     """The record of an event; `trace` is a W3C traceparent."""
-    contract = latest(type(event))
+    contract = _latest(type(event))
     frame = io.BytesIO()
     frame.write(FRAME.pack(MAGIC, contract.id))
     fastavro.schemaless_writer(frame, _writer(contract.id), _plain(event.body()))
@@ -97,15 +98,11 @@ def _body(event: type[Event], value: bytes | None, foreign: Lookup) -> Any:
     magic, schema_id = FRAME.unpack_from(value)
     if magic != MAGIC:
         raise Malformed(f"the value starts with byte {magic}, not 0; it must be Avro in Confluent framing")
-    writer = _known(schema_id) or _foreign(schema_id, foreign)
-    body = io.BytesIO(value[FRAME.size :])
+    read = _reader(event, schema_id) or _foreign(event, schema_id, foreign)
     try:
-        read = fastavro.schemaless_reader(body, writer, _writer(latest(event).id))
+        return read(value)
     except Exception as wrong:
-        raise Malformed(f"the value cannot be read with schema {schema_id}: {type(wrong).__name__}") from None
-    if body.read(1):
-        raise Malformed(f"bytes follow after the value that schema {schema_id} describes")
-    return read
+        raise Malformed(f"the value cannot be read with schema {schema_id}: {wrong or type(wrong).__name__}") from None
 
 
 def _made(event: type[Event], envelope: Mapping[str, str], body: Any) -> Event:
@@ -143,23 +140,47 @@ def _time(text: str) -> datetime:
         raise Malformed("ce_time lies outside the years 1 to 9999") from None
 
 
+_latest = cache(latest)
+
+
 @cache
 def _writer(schema_id: int) -> Any:
-    schema = next(one.schema for one in frozen() if one.id == schema_id)
-    return fastavro.parse_schema(dict(schema))
+    return fastavro.parse_schema(dict(_published()[schema_id].schema))
 
 
-def _known(schema_id: int) -> Any:
-    return _writer(schema_id) if any(one.id == schema_id for one in frozen()) else None
+@cache
+def _published() -> dict[int, Frozen]:
+    return {one.id: one for one in frozen()}
 
 
-def _foreign(schema_id: int, foreign: Lookup) -> Any:
+@cache
+def _reader(event: type[Event], schema_id: int) -> Callable[[bytes], Any] | None:
+    """A reader of one of our own contracts: all versions of an event read each other, by addition only."""
+    written = _published().get(schema_id)
+    if written is None:
+        return None
+    if written.record != event.__name__:
+        raise Malformed(f"schema {schema_id} describes {written.record}, and the header ce_type says {event.ce_type()}")
+    return decoder(written.schema, start=FRAME.size)
+
+
+def _foreign(event: type[Event], schema_id: int, foreign: Lookup) -> Callable[[bytes], Any]:
+    """A reader of a contract of somebody else's registry, by the rules of schema resolution."""
     schema = foreign(schema_id) if schema_id < FIRST_ID else None
     if schema is None:
         raise Malformed(
             f"schema {schema_id} is not known here; use one of this registry, or configure the one that has it"
         )
-    return fastavro.parse_schema(dict(schema))
+    writer, reader = fastavro.parse_schema(dict(schema)), _writer(_latest(event).id)
+
+    def read(value: bytes) -> Any:
+        body = io.BytesIO(value[FRAME.size :])
+        found = fastavro.schemaless_reader(body, writer, reader)
+        if body.read(1):
+            raise ValueError("bytes follow after it")
+        return found
+
+    return read
 
 
 def _plain(value: Any) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, date, datetime
-from decimal import Decimal
 from typing import Literal
 
 import msgspec
@@ -70,15 +69,19 @@ def counted(row: UsageRow | None, event: UsageRecorded) -> UsageRow:
     """The row with this event's quantity on the day it was used."""
     row = row or UsageRow(event.meter)
     at = (event.occurred_at or event.time).astimezone(UTC)
-    day = row.days.get(at.date().isoformat(), Day())
+    on = at.date().isoformat()
+    day = row.days.get(on, Day())
     grown = Day(day.nano + nano(event.quantity), day.events + 1)
-    days = dict(sorted({**row.days, at.date().isoformat(): grown}.items()))
-    return msgspec.structs.replace(row, days=days, last=max(row.last or at, at))
+    days = row.days | {on: grown}
+    if on not in row.days:
+        days = dict(sorted(days.items()))
+    return UsageRow(row.meter, days, max(row.last or at, at))
 
 
 def nano(quantity: str) -> int:
     """Exact billionths of a decimal text."""
-    return int(Decimal(quantity).scaleb(NANO))
+    whole, _, part = quantity.partition(".")
+    return int(whole + part.ljust(NANO, "0"))
 
 
 def decimal(nano: int) -> str:

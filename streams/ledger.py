@@ -19,7 +19,7 @@ from soulfra.moment import implausible
 from streams.engine import Refused, Stopped
 from streams.fold import Rows, Stores, folded
 from streams.registry import Unreachable
-from topics import Topic, topic_named, topic_of
+from topics import TOPICS, Topic, topic_named, topic_of
 from topics.place import Position, partition_of
 
 PIPELINE = "tables"
@@ -33,6 +33,7 @@ class Ledger:
 
     def __init__(self, tables: Stores, partitions: int, foreign: Lookup, send: Send) -> None:
         self.tables, self.partitions, self.foreign, self.send = tables, partitions, foreign, send
+        self._taken = {topic.name: metrics.EVENTS.labels(PIPELINE, topic.name) for topic in TOPICS}
         self._processing = metrics.PROCESSING.labels(PIPELINE)
         self._late = metrics.E2E.labels(PIPELINE)
 
@@ -40,7 +41,7 @@ class Ledger:
         """Folds one record. Raises Refused for what cannot be taken, Stopped when the process must end."""
         started = time.perf_counter()
         place = Position(message.topic, message.partition, message.offset)
-        metrics.EVENTS.labels(PIPELINE, place.topic).inc()
+        self._taken[place.topic].inc()
         headers = headers_of(message.headers)
         TRACE.set(next((value.decode() for name, value in headers if name == "traceparent"), ""))
         event = self._decoded(message, headers)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
@@ -89,7 +90,7 @@ class Table(Generic[Row]):
     folded_from: tuple[Topic, ...]
     why: str
 
-    @property
+    @cached_property
     def name(self) -> str:
         return f"{self.domain}.v{self.version}"
 
@@ -129,16 +130,19 @@ TABLES: tuple[Table[Any], ...] = (USER_ROWS, CHAT_ROWS, TRUST_ROWS, USAGE_ROWS, 
 DEAD_CONFIG = {"cleanup.policy": "delete", "retention.ms": str(90 * DAY_MS), "segment.ms": str(DAY_MS)}
 
 
+_BY_NAME = {topic.name: topic for topic in TOPICS}
+_BY_EVENT = {event: topic for topic in TOPICS for event in topic.events}
+
+
 def topic_of(event: Event | type[Event]) -> Topic:
     """The one topic an event is said on."""
     kind = event if isinstance(event, type) else type(event)
-    return next(topic for topic in TOPICS if kind in topic.events)
+    return _BY_EVENT[kind]
 
 
 def topic_named(name: str) -> Topic:
     """Raises KeyError for a name that is not in the catalogue."""
-    found = {topic.name: topic for topic in TOPICS}
-    return found[name]
+    return _BY_NAME[name]
 
 
 def everything() -> dict[str, dict[str, str]]:

@@ -6,6 +6,7 @@ where the system can tell, else until the last event was worked on. Peers have t
 
 from __future__ import annotations
 
+import io
 import json
 import random
 import statistics
@@ -21,10 +22,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import fastavro
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from cli.bench.peers import kafka_streams
+from cli.bench.peers.click import CLICK
 from cli.bench.table import Row
 from cli.errors import Failed
 from cli.local.kafka import HEAP, Kafka
@@ -60,6 +63,7 @@ WORKLOADS = (
     Workload("no-op", "noop", "hot"),
     Workload("sum per key", "sum", "hot"),
     Workload("sum per key", "sum", "hot", guarantee="exactly_once", systems=EXACT),
+    Workload("sum per key of typed Avro", "avro", "hot-avro", guarantee="exactly_once", systems=("soulfra",)),
     Workload("sum per key", "sum", "hot", "rocksdb", "exactly_once", EXACT),
     Workload("sum per key", "sum", "distinct", guarantee="exactly_once", systems=EXACT),
     Workload("sum per key", "sum", "distinct", "rocksdb", "exactly_once", EXACT),
@@ -76,9 +80,10 @@ class Bench:
 
     def fill(self) -> None:
         self.say(f"filling topics with {self.events} events each")
-        self._create("hot", "distinct", "hot-out-engine", "usage.recorded", "rows")
+        self._create("hot", "hot-avro", "distinct", "hot-out-engine", "usage.recorded", "rows")
         for topic, keys in (("hot", HOT), ("distinct", DISTINCT)):
             self._produce(topic, json_events(self.events, keys))
+        self._produce("hot-avro", avro_events(self.events, HOT))
         self._produce("usage.recorded", usage_events(self.events // 5))
 
     def _create(self, *topics: str) -> None:
@@ -267,20 +272,28 @@ def watched(bootstrap: str, topic: str, outputs: int) -> Iterator[list[float]]:
         consumer.close()
 
 
-def json_events(n: int, keys: int) -> Iterator[tuple[bytes, bytes, None]]:
-    """85 bytes of JSON each; with as many events as keys, each key comes once."""
+def clicks(n: int, keys: int) -> Iterator[dict[str, Any]]:
+    """With as many events as keys, each key comes once."""
     chance = random.Random(1)
     for i in range(n):
         user = f"u{i if n == keys else chance.randrange(keys)}"
-        event = {
-            "id": i,
-            "user": user,
-            "amount": chance.randrange(1, 100),
-            "kind": "click",
-            "ts": 1.7e9 + i / 1000,
-            "ok": True,
-        }
-        yield user.encode(), json.dumps(event, separators=(",", ":")).encode(), None
+        amount = chance.randrange(1, 100)
+        yield {"id": i, "user": user, "amount": amount, "kind": "click", "ts": 1.7e9 + i / 1000, "ok": True}
+
+
+def json_events(n: int, keys: int) -> Iterator[tuple[bytes, bytes, None]]:
+    """85 bytes of JSON each."""
+    for event in clicks(n, keys):
+        yield event["user"].encode(), json.dumps(event, separators=(",", ":")).encode(), None
+
+
+def avro_events(n: int, keys: int) -> Iterator[tuple[bytes, bytes, None]]:
+    """The same in Avro."""
+    schema = fastavro.parse_schema(dict(CLICK))
+    for event in clicks(n, keys):
+        written = io.BytesIO()
+        fastavro.schemaless_writer(written, schema, event)
+        yield event["user"].encode(), written.getvalue(), None
 
 
 def usage_events(n: int) -> Iterator[tuple[bytes, bytes, Any]]:

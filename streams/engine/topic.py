@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cached_property
 from typing import Any, cast
 
@@ -10,6 +11,7 @@ import faust
 import msgspec
 from confluent_kafka import Message
 from faust.exceptions import KeyDecodeError, ValueDecodeError
+from faust.serializers.codecs import Codec
 from faust.topics import Topic as FaustTopic
 
 from streams.engine.event import Lazy
@@ -49,6 +51,8 @@ class Topic(FaustTopic):
         kind, serializer = self.schema.value_type, self.schema.value_serializer or self.app.conf.value_serializer
         if kind is bytes or (serializer == "raw" and kind is None):
             return _itself
+        if kind is None and isinstance(serializer, Codec):
+            return cast("Callable[[bytes], Any]", serializer.loads if serializer.children else serializer._loads)
         return _decode if serializer == "json" and kind in (None, dict, list) else None
 
     def decode_batch(self, messages: list[Message]) -> list[Any]:
@@ -58,11 +62,9 @@ class Topic(FaustTopic):
         if plain is _itself:
             return raws
         if plain is not None:
-            try:
-                if BLESSED not in b"".join(raws):  # type: ignore[arg-type]
+            with suppress(Exception):  # then one by one, to tell which
+                if plain is not _decode or BLESSED not in b"".join(raws):  # type: ignore[arg-type]
                     return list(map(plain, raws))  # type: ignore[arg-type]
-            except (msgspec.DecodeError, TypeError, UnicodeDecodeError):
-                pass  # one by one, to tell which
         return [self._decode_one(message) for message in messages]
 
     def _decode_one(self, message: Message) -> Any:

@@ -20,7 +20,7 @@ PATIENCE = 60.0  # seconds for the first event
 
 
 def main() -> None:
-    asking = options("noop", "sum", "two", "usage", "latency", "recover")
+    asking = options("noop", "sum", "avro", "two", "usage", "latency", "recover")
     asking.add_argument("--group", default="")
     said = vars(asking.parse_args())
     group = said.pop("group") or fresh("engine")
@@ -98,6 +98,21 @@ def total(app: engine.App, run: Asked, watch: Stopwatch, over: asyncio.Event, _:
 
     count = counter(watch, over)
     app.agent(source(app, run))(work)
+
+
+def typed(app: engine.App, run: Asked, watch: Stopwatch, over: asyncio.Event, _: list[float]) -> None:
+    """The same over typed Avro events."""
+    from cli.bench.peers.click import Click, Clicks
+
+    sums = app.Table("sums", default=int, key_type=str, value_type=int)
+
+    async def work(events: StreamT[Click]) -> None:
+        async for event in events:
+            sums[event.user] += event.amount
+            count()
+
+    count = counter(watch, over)
+    app.agent(app.topic(run.topic, key_type=bytes, value_serializer=Clicks()))(work)
 
 
 def two(app: engine.App, run: Asked, watch: Stopwatch, over: asyncio.Event, delays: list[float]) -> None:
@@ -179,7 +194,15 @@ async def recovered(app: engine.App, began: float) -> None:
     tell({"events": rows, "seconds": round(app.consumer.recovery_seconds, 4), "ready_seconds": round(seconds, 4)})
 
 
-WORKLOADS = {"noop": noop, "sum": total, "two": two, "latency": latency, "usage": usage, "recover": total}
+WORKLOADS = {
+    "noop": noop,
+    "sum": total,
+    "avro": typed,
+    "two": two,
+    "latency": latency,
+    "usage": usage,
+    "recover": total,
+}
 
 if __name__ == "__main__":
     main()
