@@ -12,9 +12,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
+from faust.serializers.codecs import Codec
 
 from streams import engine
 from streams.engine import Options, Refused, Stopped
@@ -23,6 +25,16 @@ from tests.conftest import System
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
 PARTITIONS = 3
+
+
+class Bought(msgspec.Struct, frozen=True):
+    user: str
+    amount: int
+
+
+class BoughtCodec(Codec):
+    def _loads(self, raw: bytes) -> Bought:
+        return msgspec.json.decode(raw, type=Bought)
 
 
 class Topics:
@@ -222,6 +234,40 @@ async def test_refused_events_never_end_the_process(topics: Topics, tmp_path: Pa
         await drained(app, topics, "in", 60)
         assert not app.crashed
     assert len(topics.read("in.dlq")) == 60
+
+
+async def test_acknowledging_by_hand_ends_the_process_with_a_sentence(topics: Topics, tmp_path: Path) -> None:
+    topics.create("in")
+    app = made(topics, tmp_path)
+
+    async def work(stream: Any) -> None:
+        async for _ in stream.noack():
+            pass
+
+    app.agent(source(app, topics))(work)
+    async with running(app):
+        assert await until(lambda: app.crashed)
+    assert isinstance(app.crash_reason, Stopped) and "leave noack out" in str(app.crash_reason)
+
+
+async def test_typed_events_come_through_a_codec_and_what_it_refuses_is_dead_lettered(
+    topics: Topics, tmp_path: Path
+) -> None:
+    topics.create("in", "in.dlq")
+    topics.send("in", [{"user": "a", "amount": 2, "n": 0}, {"user": "a", "amount": 3, "n": 1}])
+    topics.send("in", [{"user": "a"}], raw=b'{"user": "a", "amount": "much"}')
+    topics.send("in", [{"user": "a", "amount": 4, "n": 2}])
+    app = made(topics, tmp_path)
+    amounts: list[int] = []
+
+    async def work(stream: Any) -> None:
+        async for bought in stream:
+            amounts.append(bought.amount)  # noqa: PERF401
+
+    app.agent(app.topic(topics["in"], key_type=bytes, value_serializer=BoughtCodec()))(work)
+    async with running(app):
+        await drained(app, topics, "in", 4)
+    assert amounts == [2, 3, 4] and len(topics.read("in.dlq")) == 1
 
 
 async def test_what_cannot_be_decoded_is_dead_lettered_and_the_next_follows(topics: Topics, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ def register(app: typer.Typer) -> None:
     bench = typer.Typer(help="Measure it here.", no_args_is_help=True)
     bench.command()(journey)
     bench.command()(faults)
+    bench.command()(anchor)
     bench.command()(stream)
     app.add_typer(bench, name="bench")
 
@@ -55,6 +56,32 @@ def faults(
         raise Failed("the tables or the outputs differ from the truth")
 
 
+def anchor(
+    as_json: Json = False,
+    events: Annotated[int, typer.Option(min=1_000)] = 300_000,
+    kills: Annotated[int, typer.Option(min=0)] = 1,
+) -> None:
+    """Count events in a table and kill the worker in the middle (robinhood/faust#340): stock Faust, then the engine."""
+    from cli.bench.anchor import measure
+    from cli.bench.table import report
+
+    _peers_are_there()
+    told = report("anchor", measure(events, kills, lambda text: typer.echo(text, err=True)))
+    if as_json:
+        typer.echo(json.dumps(told, indent=2))
+        return
+    for row in told["rows"]:
+        typer.echo(f"{row['workload']:<40} {row['system']:<12} {row['median']:>10} {row['unit']}")
+
+
+def _peers_are_there() -> None:
+    from cli.bench.stream import PEERS_VENV
+    from cli.errors import Failed
+
+    if not PEERS_VENV.exists():
+        raise Failed("the peers have an environment of their own; make it with `python3 cli/setup.py bench`")
+
+
 def stream(
     as_json: Json = False,
     events: Annotated[int, typer.Option(min=10_000)] = 1_000_000,
@@ -62,14 +89,11 @@ def stream(
     peers: Annotated[bool, typer.Option(help="Also Kafka Streams, Quix Streams, stock Faust, a raw loop.")] = True,
 ) -> None:
     """The engine beside its peers: rates, recovery, latency; on a broker of its own. Takes an hour with all rounds."""
-    from cli.bench.stream import PEERS_VENV, measure, ratios
+    from cli.bench.stream import measure, ratios
     from cli.bench.table import report
-    from cli.errors import Failed
 
-    if peers and not PEERS_VENV.exists():
-        raise Failed(
-            "the peers have an environment of their own; make it with `python3 cli/setup.py bench`, or use --no-peers"
-        )
+    if peers:
+        _peers_are_there()
     rows = measure(events, rounds, peers, lambda text: typer.echo(text, err=True))
     told = report("stream", rows)
     if as_json:

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -63,27 +64,37 @@ def jars() -> Path:
 
 
 def _fetch_jars(into: Path) -> None:
-    """Fetches beside and moves at the end, so that a broken download is never taken for Kafka."""
+    doing = f"fetching Apache Kafka {kafka_version()} through Maven, once (about 44 MB) …"
+    try:
+        maven(POM, ["dependency:copy-dependencies", "-DoutputDirectory={into}"], into, doing)
+    except NoMaven as why:
+        raise _no_jars(str(why)) from None
+
+
+class NoMaven(Exception):
+    """Maven is not there or cannot do it; the message is half a sentence that says why."""
+
+
+def maven(pom: Path, words: Sequence[str], into: Path, doing: str) -> None:
+    """Fills a folder, which the words call `{into}`: beside it first, so that half of it is never taken for the whole.
+
+    Raises NoMaven.
+    """
     if shutil.which("mvn") is None:
-        raise _no_jars("Maven (`mvn`) is not on the PATH")
-    print(f"fetching Apache Kafka {kafka_version()} through Maven, once (about 44 MB) …", flush=True)
+        raise NoMaven("Maven (`mvn`) is not on the PATH")
+    print(doing, flush=True)
     TOOLS.mkdir(exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix="fetching-", dir=TOOLS))
     try:
-        _run_maven(beside)
-        if not has_jars():
-            shutil.rmtree(into, ignore_errors=True)
-            beside.replace(into)
+        command = ["mvn", "-q", "-B", "-f", str(pom), *(word.format(into=beside) for word in words)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            said = [f"    {line}" for line in (done.stdout + done.stderr).strip().splitlines()[:5]]
+            raise NoMaven("\n".join(["Maven could not do it:", *said]))
+        shutil.rmtree(into, ignore_errors=True)
+        beside.replace(into)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
-
-
-def _run_maven(into: Path) -> None:
-    command = ["mvn", "-q", "-B", "-f", str(POM), "dependency:copy-dependencies", f"-DoutputDirectory={into}"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        said = [f"    {line}" for line in (done.stdout + done.stderr).strip().splitlines()[:5]]
-        raise _no_jars("\n".join(["Maven could not fetch it:", *said]))
 
 
 def _no_jars(why: str) -> Failed:

@@ -43,12 +43,13 @@ class Agent(FaustAgent):
 
     async def _survives(self, stream: Any, why: Exception) -> bool:
         """Whether the failure was of one event of a topic."""
+        if isinstance(why, Stopped):
+            await self.app.crash(why)
+            return False
         cursor = stream.cursor if isinstance(stream, Stream) else None
         if cursor is None or cursor.batch is None or cursor.resting:
             return False
         try:
-            if isinstance(why, Stopped):
-                raise why
             place = cursor.batch.lane.place
             if not isinstance(why, Refused):
                 self.log.error("an event of %s/%d failed and is dead-lettered", *place, exc_info=why)

@@ -115,7 +115,8 @@ class StoredRows(Rows):
 
     def restore(self, key: Any, value: Any) -> None:
         super().restore(key, value)
-        self.gone.discard(key)
+        if value is not GONE:  # a deletion is undone; a row that was set over one goes back to being gone
+            self.gone.discard(key)
 
     def delete(self, key: Any) -> None:
         self[key]  # raises KeyError

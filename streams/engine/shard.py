@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from streams.engine.compiled import quick
 from streams.engine.position import NOWHERE, Position
 from streams.engine.rows import GONE, Rows
 
@@ -125,14 +126,18 @@ class Veil(Rows):
         self._hidden.add(key)
 
 
-class Cursor:
+class Plain:
+    """The fields of a cursor, where `quick.c` could not be compiled."""
+
+    __slots__ = ("base", "batch", "limit", "logs", "number", "outputs", "resting", "rows", "shard", "since", "taken")
+
+
+class Cursor(quick.Cursor if quick else Plain):  # type: ignore[misc]
     """Where one stream is. The tables find it through the context of the stream's task.
 
     `number` is the event in hand, or the next one while `resting`; all below it are done. `limit` is the number at which
     the stream looks up: when its time slice is over, or at once when somebody set it to 0.
     """
-
-    __slots__ = ("base", "batch", "limit", "logs", "number", "outputs", "resting", "rows", "shard", "since", "taken")
 
     streams = 0  # of this process; each counts its events in a range of its own
 
@@ -151,6 +156,8 @@ class Cursor:
 
 
 current: ContextVar[Cursor] = ContextVar("streams.engine.cursor")
+if quick:
+    quick.begin(current, GONE)
 
 
 def _without(event: int, log: list[Any], rows: Rows) -> list[Any]:

@@ -13,11 +13,17 @@ from faust.streams import Stream as FaustStream
 from faust.streams import _current_event
 
 from streams.engine.batch import Batch
-from streams.engine.consumer import LOOK, SLICE
+from streams.engine.compiled import quick
+from streams.engine.consumer import LOOK, SLICE, Stopped
 from streams.engine.dead import Refused
 from streams.engine.event import Moving
 from streams.engine.shard import Cursor, current
 from streams.engine.topic import Topic, Undecodable
+
+NO_ACKS = "an agent cannot acknowledge by hand: an event is done when the agent asks for the next one; leave noack out"
+
+
+NOWHERE = Cursor()
 
 
 class Stream(FaustStream[Any]):
@@ -32,7 +38,7 @@ class Stream(FaustStream[Any]):
 
     def __aiter__(self) -> AsyncIterator[Any]:
         if self._fed:
-            reading = self._values()
+            reading = Reader(self) if quick else self._values()
         else:
             self.app.consumer.bench()
             reading = cast(Any, self._py_aiter())  # the compiled one reads a stock consumer's private fields
@@ -47,7 +53,7 @@ class Stream(FaustStream[Any]):
         """Value by value."""
         async for values in self._batches():
             cursor = self.cursor
-            if self._processors or self.join_strategy is not None or Undecodable in map(type, values):
+            if self._odd(values):
                 async for value in self._processed(values):
                     yield value
                 continue
@@ -57,6 +63,10 @@ class Stream(FaustStream[Any]):
                 cursor.number = number = number + 1
                 if number >= cursor.limit and not await self._goes_on():
                     break
+
+    def _odd(self, values: list[Any]) -> bool:
+        """Whether there is more to do than to hand them out."""
+        return bool(self._processors) or self.join_strategy is not None or Undecodable in map(type, values)
 
     async def _processed(self, values: list[Any]) -> AsyncIterator[Any]:
         """With processors, filters, and values that cannot be decoded."""
@@ -95,7 +105,7 @@ class Stream(FaustStream[Any]):
     def _over(self, cursor: Cursor) -> bool:
         return self.should_stop or (cursor.batch is not None and cursor.batch.dropped)
 
-    async def _batches(self) -> AsyncIterator[list[Any]]:
+    async def _batches(self) -> AsyncGenerator[list[Any], None]:
         """Batch after batch, decoded; what a failed agent left of one comes first."""
         self._finalized = True
         self._reader = reader = object()
@@ -197,6 +207,12 @@ class Stream(FaustStream[Any]):
         async for value in self:
             yield self.current_event.key, value
 
+    def noack(self) -> Any:
+        raise Stopped(NO_ACKS)
+
+    def noack_take(self, max_: int, within: Any) -> Any:
+        raise Stopped(NO_ACKS)
+
     def take(self, max_: int, within: Any) -> Any:
         """Lists straight from the batches: of one partition, never waiting when something is there."""
         return self._portions(max_, False) if self._fed else super().take(max_, within)
@@ -242,3 +258,37 @@ class Stream(FaustStream[Any]):
                 continue
             good.append((n - 1 - at, value))
         return good, n - at
+
+
+class Reader(quick.Values if quick else object):  # type: ignore[misc]
+    """`Stream._values`, with the step from one event to the next compiled; what is not such a step is here."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream, self._batches = stream, stream._batches()
+        self._rest: Any = None  # of a batch that is processed value by value
+
+    async def more(self) -> Any:
+        """The next value where a batch ends, a time slice is over, or something is to be done to each."""
+        stream = self._stream
+        while True:
+            if self._rest is not None:
+                value = await anext(self._rest, self)
+                if value is not self:
+                    return value
+                self._rest = None
+            elif self.at < self.end and await stream._goes_on():
+                return self.take()
+            self.open(NOWHERE, [], 0, 0)
+            values = await anext(self._batches)
+            if stream._odd(values):
+                self._rest = stream._processed(values)
+                continue
+            self.open(stream.cursor, values, stream.cursor.number - stream.cursor.base, len(values))
+            if self.at < self.end:
+                return self.take()
+
+    async def aclose(self) -> None:
+        self.open(NOWHERE, [], 0, 0)
+        if self._rest is not None:
+            await self._rest.aclose()
+        await self._batches.aclose()

@@ -13,6 +13,7 @@ from faust.tables.table import Table as FaustTable
 from mode import Service
 
 from streams.engine.codec import PLAIN, Codec, codec
+from streams.engine.compiled import quick
 from streams.engine.rows import GONE
 from streams.engine.shard import current
 
@@ -20,12 +21,34 @@ MUTABLE = frozenset({list, dict, set, bytearray})
 OUTSIDE = "Cannot modify table key from outside of stream iteration"
 
 
-class Table(FaustTable[Any, Any]):
+class Plain:
+    """A table's look-ups, where `quick.c` could not be compiled."""
+
+    number = -1
+    windowed = False
+
+    def __getitem__(self, key: Any) -> Any:
+        try:
+            return current.get().rows[self.number][key]
+        except LookupError:
+            return self._absent(key)  # type: ignore[attr-defined]
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self._write(key, value)  # type: ignore[attr-defined]
+
+    def __delitem__(self, key: Any) -> None:
+        self._delete(key)  # type: ignore[attr-defined]
+
+
+class Table(quick.Cells if quick else Plain, FaustTable[Any, Any]):  # type: ignore[misc]
     """An agent sees the rows of the partition it works on. `number` is the table's place in a shard's lists."""
 
     app: Any
     data: Any
-    number = -1
+
+    def using_window(self, window: Any, *, key_index: bool = False) -> Any:
+        self.windowed = True
+        return super().using_window(window, key_index=key_index)
 
     def _new_store(self) -> Store:
         return Store("memory://", self.app, self, table_name=self.name, loop=self.loop)
@@ -55,12 +78,6 @@ class Table(FaustTable[Any, Any]):
             store._decode_value,
         )
 
-    def __getitem__(self, key: Any) -> Any:
-        try:
-            return current.get().rows[self.number][key]
-        except LookupError:
-            return self._absent(key)
-
     def _absent(self, key: Any) -> Any:
         """Outside of a stream every partition of this process is looked at; else the default."""
         if current.get(None) is None:
@@ -71,7 +88,7 @@ class Table(FaustTable[Any, Any]):
                     pass
         return self.__missing__(key)
 
-    def __setitem__(self, key: Any, value: Any) -> None:
+    def _write(self, key: Any, value: Any) -> None:
         if type(value) in MUTABLE:
             raise TypeError(f"{self.name}: a table's values cannot be changed in place, so none can be a "
                             f"{type(value).__name__}; use a tuple, a frozen class or bytes")  # fmt: skip
@@ -83,18 +100,18 @@ class Table(FaustTable[Any, Any]):
         rows = cursor.rows[number]
         cursor.logs[number] += (key, rows.get(key, GONE), cursor.number)
         rows[key] = value
-        if self.window is not None:
+        if self.windowed:
             self._maybe_set_key_ttl(key, cursor.shard.number)
 
-    def __delitem__(self, key: Any) -> None:
+    def _delete(self, key: Any) -> None:
         cursor = current.get(None)
         if cursor is None:
             raise TypeError(OUTSIDE)
         rows = cursor.rows[self.number]
-        before = rows.get(key, GONE)
+        before = rows[key]  # read from RocksDB, so that undoing it has something to restore
         rows.delete(key)
         cursor.logs[self.number].extend((key, before, cursor.number))
-        if self.window is not None:
+        if self.windowed:
             self._maybe_del_key_ttl(key, cursor.shard.number)
 
     def __contains__(self, key: Any) -> bool:

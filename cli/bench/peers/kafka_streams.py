@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
-import tempfile
 from pathlib import Path
 
 from cli.errors import Failed
-from cli.local.java import TOOLS, java, kafka_version
+from cli.local.java import TOOLS, NoMaven, java, kafka_version, maven
 
 HERE = Path(__file__).parent
 SOURCE = HERE / "KafkaStreams.java"
@@ -44,30 +41,9 @@ def is_built() -> bool:
 
 
 def _build() -> None:
-    """Builds beside and moves at the end, so that half a build is never taken for a whole one."""
-    if shutil.which("mvn") is None:
-        raise _not_built("Maven (`mvn`) is not on the PATH")
-    print(f"fetching Kafka Streams {kafka_version()} through Maven, once (about 90 MB) …", flush=True)
-    TOOLS.mkdir(exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix="building-", dir=TOOLS))
+    doing = f"fetching Kafka Streams {kafka_version()} through Maven, once (about 90 MB) …"
+    words = [f"-Dkafka.version={kafka_version()}", "-Dinto={into}", "compile", "dependency:copy-dependencies"]
     try:
-        _run_maven(beside)
-        shutil.rmtree(folder(), ignore_errors=True)
-        beside.replace(folder())
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
-
-
-def _run_maven(into: Path) -> None:
-    goals = ["compile", "dependency:copy-dependencies"]
-    values = [f"-Dkafka.version={kafka_version()}", f"-Dinto={into}"]
-    done = subprocess.run(
-        ["mvn", "-q", "-B", "-f", str(POM), *values, *goals], capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        said = [f"    {line}" for line in (done.stdout + done.stderr).strip().splitlines()[:5]]
-        raise _not_built("\n".join(["Maven could not build it:", *said]))
-
-
-def _not_built(why: str) -> Failed:
-    return Failed(NOT_BUILT.format(version=kafka_version(), folder=folder(), why=why))
+        maven(POM, words, folder(), doing)
+    except NoMaven as why:
+        raise Failed(NOT_BUILT.format(version=kafka_version(), folder=folder(), why=why)) from None

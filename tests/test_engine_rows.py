@@ -1,0 +1,126 @@
+"""Rows and their undoing, without a broker; and that the compiled part and Python do the same."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from streams import engine
+from streams.engine.codec import codec
+from streams.engine.compiled import quick
+from streams.engine.position import Position, encode
+from streams.engine.rows import Rows, StoredRows
+from streams.engine.shard import Cursor, Shard, current
+from topics.rows import PositionRow
+
+PLAIN = codec("json", "json", None, None, None, None)
+PURE = "import sys; sys.modules['streams.engine._quick'] = None; import pytest; sys.exit(pytest.main(sys.argv[1:]))"
+
+
+@pytest.fixture(params=["memory", "rocksdb"])
+def rows(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rows]:
+    made = Rows(PLAIN) if request.param == "memory" else StoredRows(PLAIN, tmp_path / "t", 10)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def table(rows: Rows, tmp_path: Path) -> Iterator[Any]:
+    """A table as an agent sees it, whose rows hold `a`."""
+    rows.load({b'"a"': b"1"}, None, 1)
+    app = engine.App("rows", broker="librdkafka://127.0.0.1:1", datadir=tmp_path, web_enabled=False)
+    made: Any = app.Table("t", default=int)
+    cursor = Cursor()
+    cursor.batch = "one in hand"
+    cursor.enter(Shard(0, [rows]))
+    token = current.set(cursor)
+    made.cursor = cursor
+    yield made
+    current.reset(token)
+
+
+def fails(table: Any) -> None:
+    """The event in hand leaves no trace; the next one is in hand."""
+    table.cursor.shard.undo(table.cursor.number)
+    table.cursor.number += 1
+
+
+def test_what_was_written_is_read_and_what_is_not_there_has_the_default(table: Any) -> None:
+    table["b"] = 2
+    table["b"] += 5
+    del table["a"]
+    assert (table["a"], table["b"], table["c"]) == (0, 7, 0)
+    assert "a" not in table and "b" in table
+    assert dict(table.items()) == {"b": 7}
+
+
+def test_an_undone_write_restores_the_row(table: Any) -> None:
+    table["a"] = 5
+    table["a"] = 6
+    table["b"] = 1
+    fails(table)
+    assert (table["a"], "b" in table) == (1, False)
+
+
+def test_an_undone_deletion_restores_the_row(table: Any) -> None:
+    del table["a"]
+    fails(table)
+    assert table["a"] == 1 and list(table) == ["a"]
+
+
+def test_an_undone_write_over_a_deletion_leaves_it_deleted(table: Any) -> None:
+    del table["a"]
+    table.cursor.number += 1
+    table["a"] = 9
+    fails(table)
+    assert "a" not in table and table["a"] == 0
+
+
+def test_only_what_was_there_can_be_deleted(table: Any) -> None:
+    with pytest.raises(KeyError):
+        del table["zzz"]
+
+
+@pytest.mark.parametrize("value", [[], {}, set(), bytearray()])
+def test_a_value_that_can_be_changed_in_place_is_refused(table: Any, value: Any) -> None:
+    with pytest.raises(TypeError, match="use a tuple"):
+        table["a"] = value
+    assert table["a"] == 1
+
+
+def test_a_key_that_cannot_be_a_key_is_refused(table: Any) -> None:
+    with pytest.raises(TypeError, match="unhashable"):
+        table[[]] = 1
+    fails(table)
+    assert table["a"] == 1
+
+
+def test_the_position_is_the_same_record_on_both_sides() -> None:
+    ours, theirs = Position.__struct_fields__, PositionRow.__struct_fields__
+    assert ours == theirs
+    written = encode(Position({"clicks": 3}, {"clicks": "id"}, None))
+    assert msgspec.structs.astuple(msgspec.json.decode(written, type=PositionRow)) == (
+        {"clicks": 3},
+        {"clicks": "id"},
+        None,
+    )
+
+
+@pytest.mark.skipif(quick is None, reason="the compiled part is not here, so everything runs without it anyway")
+def test_without_the_compiled_part_everything_is_the_same() -> None:
+    """This file, the simulation, and one agent after the other on the broker of these tests' own."""
+    chosen = (
+        "row or undone or deleted or restarted or leaves_no_trace or cannot_be_decoded or window or without_a_broker"
+    )
+    words = ["-q", "-x", "-p", "no:cacheprovider", "tests/test_engine_rows.py", "tests/test_engine.py", "-k", chosen]
+    done = subprocess.run(
+        [sys.executable, "-c", PURE, *words], capture_output=True, text=True, timeout=150, check=False
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert "passed" in done.stdout
