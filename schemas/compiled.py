@@ -30,13 +30,7 @@ def decoder(schema: Mapping[str, Any], made: Callable[..., Any] | None = None, s
     value = writer.record(schema, top=made is not None)
     body = "\n    ".join(writer.lines)
     source = f"def decode(b, i={start}):\n    {body}\n    if i != len(b):\n        raise ValueError('bytes are missing or left over')\n    return {value}\n"
-    known: dict[str, Any] = {
-        "varint": _varint,
-        "made": made,
-        "EPOCH": EPOCH,
-        "timedelta": timedelta,
-        **writer.constants,
-    }
+    known: dict[str, Any] = {**HELP, **writer.constants, "made": made}
     exec(compile(source, f"<decoder of {schema['name']}>", "exec"), known)  # noqa: S102  (our own contract, our own text)
     compiled: Decoder = known["decode"]
     return compiled
@@ -53,6 +47,24 @@ def _varint(b: bytes, i: int) -> tuple[int, int]:
             return n, i
         shift += 7
     raise ValueError("a number has more than 64 bits")
+
+
+def _long(b: bytes, i: int) -> tuple[int, int]:
+    n, i = _varint(b, i)
+    return (n >> 1) ^ -(n & 1), i
+
+
+def _length(b: bytes, i: int) -> tuple[int, int]:
+    n, i = _long(b, i)
+    if n < 0:
+        raise ValueError("a length is negative")
+    return n, i
+
+
+# Most numbers have one byte: what it means, or None where the functions above have to look.
+LONGS = [(n >> 1) ^ -(n & 1) if n < 128 else None for n in range(256)]
+LENGTHS = [n >> 1 if n < 128 and not n & 1 else None for n in range(256)]
+HELP = {"LONGS": LONGS, "LENGTHS": LENGTHS, "long": _long, "length": _length, "EPOCH": EPOCH, "timedelta": timedelta}
 
 
 class _Writer:
@@ -147,26 +159,19 @@ class _Writer:
         self._depth -= 2
         return into
 
-    def _raw(self) -> str:
-        """An unsigned number."""
-        n = next(self._fresh)
-        self._line(f"{n} = b[i]")
-        self._line("i += 1")
-        self._line(f"if {n} > 127:")
-        self._line(f"    {n}, i = varint(b, i - 1)")
-        return n
-
     def _long(self) -> str:
-        n = self._raw()
-        self._line(f"{n} = ({n} >> 1) ^ -({n} & 1)")
-        return n
+        return self._number("LONGS", "long")
 
     def _length(self) -> str:
         """A number that cannot be negative."""
-        n = self._raw()
-        self._line(f"if {n} & 1:")
-        self._line("    raise ValueError('a length is negative')")
-        self._line(f"{n} >>= 1")
+        return self._number("LENGTHS", "length")
+
+    def _number(self, table: str, function: str) -> str:
+        n = next(self._fresh)
+        self._line(f"{n} = {table}[b[i]]")
+        self._line("i += 1")
+        self._line(f"if {n} is None:")
+        self._line(f"    {n}, i = {function}(b, i - 1)")
         return n
 
     def _bytes(self, decoded: str) -> str:
