@@ -8,7 +8,6 @@ import os
 import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from config import Settings, metrics
@@ -41,7 +40,7 @@ def make(group: str, settings: Settings, pipeline: str, exactly: bool) -> engine
         broker=[f"librdkafka://{address.strip()}" for address in kafka.bootstrap.split(",")],
         processing_guarantee="exactly_once" if exactly else "at_least_once",
         store="memory://",
-        datadir=settings.local.data / "tables" if settings.local.data.exists() else Path(),
+        datadir=settings.local.data / "tables",
         topic_partitions=kafka.partitions,
         topic_allow_declare=False,
         web_enabled=False,

@@ -130,7 +130,7 @@ def lags(app: engine.App) -> dict[tuple[str, int], tuple[int, int]]:
     return {
         place: (next, max(0, consumer.highwater(tp) - next))
         for tp in consumer.assignment()
-        if (place := (tp.topic, tp.partition)) in consumer.lanes
+        if (place := (tp.topic, tp.partition)) in consumer.work.lanes
         for next in [consumer.next_of(*place)]
     }
 
@@ -144,7 +144,7 @@ async def watch(app: engine.App, progress: Progress, tables: dict[str, Any]) -> 
         metrics.LOOP_LAG.set(max(0.0, time.monotonic() - before - 1))
         metrics.ASSIGNED.labels(TABLES_APP).set(len(app.consumer.assignment()))
         remaining = dict.fromkeys(tables, 0)
-        for (topic, _), records in list(app.consumer.remaining.items()):
+        for (topic, _), records in list(app.consumer.ownership.remaining.items()):
             remaining[left[topic]] += records
         for name, table in tables.items():
             metrics.RECOVERY_REMAINING.labels(name).set(remaining[name])

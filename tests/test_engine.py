@@ -127,7 +127,7 @@ async def until(true: Callable[[], Any], within: float = 30.0) -> Any:
 
 async def drained(app: engine.App, topics: Topics, name: str, events: int) -> None:
     """Until so many events of a topic are committed."""
-    done = lambda: sum(s.committed.get(topics[name], 0) for s in app.consumer.shards.values())  # noqa: E731
+    done = lambda: sum(s.committed.get(topics[name], 0) for s in app.consumer.work.shards.values())  # noqa: E731
     assert await until(lambda: app.crashed or done() >= events), done()
 
 
@@ -330,6 +330,91 @@ async def test_a_source_topic_that_was_made_anew_stops_the_worker(topics: Topics
     assert "deleted and made anew" in str(app.crash_reason)
 
 
+async def test_streams_agents_and_timers_do_what_faust_documents(topics: Topics, tmp_path: Path) -> None:
+    """`events`, `items`, `take`, `filter` with processors, `group_by`, `cast`, `yield` into a sink, a timer."""
+    topics.create("in", "asked", "told")
+    given = events(60)
+    topics.send("in", given)
+    app = made(topics, tmp_path)
+    seen, pairs, portions, even, ticks, told = [], [], [], [], [], []
+    parities = app.Table("parities", default=int, key_type=str, value_type=int)
+
+    @app.agent(source(app, topics), name="events")
+    async def look(stream: Any) -> None:
+        async for event in stream.events():
+            seen.append((event.key, event.value["n"], event.message.offset >= 0))
+
+    @app.agent(source(app, topics), name="items")
+    async def pair(stream: Any) -> None:
+        async for key, value in stream.items():
+            pairs.append((key, value["n"]))
+
+    @app.agent(source(app, topics), name="take")
+    async def gather(stream: Any) -> None:
+        async for portion in stream.take(7, within=1.0):
+            portions.append([event["n"] for event in portion])
+
+    @app.agent(source(app, topics), name="filter")
+    async def halve(stream: Any) -> None:
+        stream.add_processor(lambda event: event["n"])
+        async for n in stream.filter(lambda n: n % 2 == 0):
+            even.append(n)  # noqa: PERF401
+
+    @app.agent(source(app, topics), name="group")
+    async def group(stream: Any) -> None:
+        async for event in stream.group_by(lambda event: str(event["n"] % 2), name="parity", partitions=PARTITIONS):
+            parities[str(event["n"] % 2)] += 1
+
+    @app.agent(
+        app.topic(topics["asked"], key_type=bytes, value_serializer="json"),
+        name="answer",
+        sink=[app.topic(topics["told"], value_serializer="json"), told.append],
+    )
+    async def answer(stream: Any) -> AsyncIterator[int]:
+        async for n in stream:
+            yield n * 2
+
+    @app.timer(0.2)
+    async def tick() -> None:
+        ticks.append(len(ticks))
+        await answer.cast(len(ticks))
+
+    async with running(app):
+        assert await until(lambda: len(seen) == len(pairs) == 60 and sum(map(len, portions)) == 60 and len(even) == 30)
+        assert await until(lambda: len(told) > 3)
+        assert await until(lambda: sum(parities.values()) == 60), dict(parities.items())
+    assert sorted(n for _, n, _ in seen) == sorted(n for _, n in pairs) == list(range(60))
+    assert all(key == str(given[n]["user"]).encode() and known for key, n, known in seen)
+    assert max(map(len, portions)) <= 7 and sorted(even) == list(range(0, 60, 2))
+    assert topics.table("parities") == {"0": 30, "1": 30}
+    assert sorted(json.loads(one.value()) for one in topics.read("told")) == sorted(told)
+    assert told[:3] == [2, 4, 6]
+
+
+async def test_memory_is_bounded_by_the_options_and_not_by_the_lag(topics: Topics, tmp_path: Path) -> None:
+    topics.create("in")
+    topics.send("in", events(30_000))
+    bounds = Options(pending=100, fetch=50, prefetch=2, prefetch_kb=64)
+    app = made(topics, tmp_path, options=bounds)
+    most = done = 0
+
+    @app.agent(source(app, topics))
+    async def work(stream: Any) -> None:
+        nonlocal most, done
+        async for _ in stream:
+            done += 1
+            delivery = app.consumer.delivery
+            handed_out = sum(lane.pending for lane in app.consumer.work.lanes.values())
+            fetched = sum(len(one.messages) for portion in list(delivery.fetcher.fetched) for one in portion)
+            most = max(most, handed_out + fetched)
+            if done % 100 == 0:
+                await asyncio.sleep(0)
+
+    async with running(app):
+        assert await until(lambda: done == 30_000)
+    assert 0 < most <= bounds.pending + (bounds.prefetch + 2) * bounds.fetch, most
+
+
 async def test_a_slow_agent_starves_no_other_topic(topics: Topics, tmp_path: Path) -> None:
     topics.create("slow", "in", "out", "in.dlq")
     topics.send("slow", events(5_000))
@@ -405,7 +490,7 @@ async def test_jobs_end_out_of_order_and_commit_the_prefix_without_a_gap(topics:
     async with running(app):
         assert await until(lambda: len(ended) == 39), ended
         await asyncio.sleep(0.5)
-        assert max(shard.committed.get(topics["in"], 0) for shard in app.consumer.shards.values()) == 5
+        assert max(shard.committed.get(topics["in"], 0) for shard in app.consumer.work.shards.values()) == 5
         gate.set()
         await drained(app, topics, "in", 40)
 
@@ -427,7 +512,7 @@ async def test_a_take_over_waits_for_an_open_transaction_of_the_former_owner(top
     app = made(topics, tmp_path)
     sums = counting(app, topics)
     starting = asyncio.ensure_future(app.start())
-    assert not await until(app.consumer.ready, 5) and app.consumer.remaining
+    assert not await until(app.consumer.ready, 5) and app.consumer.ownership.remaining
     await asyncio.to_thread(other.commit_transaction, 10)
     await asyncio.wait_for(starting, 20)
     assert sums[99] == 1000

@@ -76,21 +76,22 @@ class Run:
     folder: Path
     say: Callable[[str], None] = lambda _: None
     kills: int = 0
+    copies: int = 1  # of each partition
     workers: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def go(self) -> Told:
         began = time.monotonic()
         self.chance = random.Random(self.plan.seed)
         self.kafka = Kafka(self.folder / "kafka", free(), free())
-        self.kafka.start()
         try:
+            self.cluster_starts()
             self._topics()
             watch = Watch(self.kafka.bootstrap)
             load = threading.Thread(target=self._load)
             load.start()
             for n in range(self.plan.workers):
                 self._start(f"w{n}")
-            self._faults()
+            self.faults()
             load.join()
             watch.wait_for(self.plan.events)
             return self._compared(watch, time.monotonic() - began)
@@ -98,12 +99,18 @@ class Run:
             for process in self.workers.values():
                 process.kill()
                 process.wait(10)
-            self.kafka.stop()
+            self.cluster_stops()
+
+    def cluster_starts(self) -> None:
+        self.kafka.start()
+
+    def cluster_stops(self) -> None:
+        self.kafka.stop()
 
     def _topics(self) -> None:
         compacted = {"cleanup.policy": "compact"}
         names = [(f"{APP}-in", {}), (f"{APP}-out", {}), (f"{APP}-totals-changelog", compacted)]
-        new = [NewTopic(name, PARTITIONS, 1, config=config) for name, config in names]
+        new = [NewTopic(name, PARTITIONS, self.copies, config=config) for name, config in names]
         admin = AdminClient({"bootstrap.servers": self.kafka.bootstrap})
         for made in admin.create_topics(new).values():
             made.result()
@@ -131,7 +138,7 @@ class Run:
                 words, stdout=log, stderr=log, env={**os.environ, FAILPOINT: failpoint}
             )
 
-    def _faults(self) -> None:
+    def faults(self) -> None:
         """In an order of chance; every step of a commit is hit in turn."""
         plan = self.plan
         random_kills = plan.kills // 2

@@ -9,9 +9,9 @@ from typing import Any
 from faust.agents import Agent as FaustAgent
 from faust.agents.agent import _current_agent
 
-from streams.engine.consumer import Stopped
 from streams.engine.dead import Refused
 from streams.engine.stream import Stream
+from streams.engine.work import Stopped
 
 
 class Agent(FaustAgent):
@@ -53,7 +53,7 @@ class Agent(FaustAgent):
             place = cursor.batch.lane.place
             if not isinstance(why, Refused):
                 self.log.error("an event of %s/%d failed and is dead-lettered", *place, exc_info=why)
-            await self.app.consumer.failed(cursor, why)
+            self.app.consumer.failures.undo(cursor, why)
         except Exception as stopped:
             await self.app.crash(stopped)
             return False

@@ -15,12 +15,13 @@ from yarl import URL
 
 from streams.engine import client
 from streams.engine.agent import Agent
-from streams.engine.consumer import Consumer, Stopped
+from streams.engine.consumer import Consumer
 from streams.engine.options import Options
 from streams.engine.producer import Producer
 from streams.engine.stream import Stream
 from streams.engine.table import Table, TableManager
 from streams.engine.topic import Topic
+from streams.engine.work import Stopped
 
 SCHEME = "librdkafka"
 WHOLE = {"Stream": Stream, "Topic": Topic, "Table": Table, "TableManager": TableManager, "Agent": Agent}
@@ -44,8 +45,9 @@ class App(FaustApp):
 
     def is_leader(self) -> bool:
         """Whether timers `on_leader` run here: where partition 0 of the first topic is; alone, where no topic is read."""
-        topics = self.consumer._topics
-        return not topics or (min(topics), 0) in self.consumer.owned
+        owner = self.consumer.ownership
+        topics = owner.topics
+        return not topics or (min(topics), 0) in owner.owned
 
     async def maybe_start_producer(self) -> Any:
         await self.producer.maybe_start()
@@ -100,12 +102,12 @@ class Conductor(FaustConductor):
     def add(self, topic: Any) -> None:
         super().add(topic)
         if self.app._consumer is not None:
-            self.app._consumer.heard(topic.topics)
+            self.app._consumer.ownership.heard(topic.topics)
 
     def discard(self, topic: Any) -> None:
         super().discard(topic)
         if self.app._consumer is not None:
-            self.app._consumer.heard(topic.topics)
+            self.app._consumer.ownership.heard(topic.topics)
 
 
 class Transport(FaustTransport):

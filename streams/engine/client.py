@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from confluent_kafka import Consumer, IsolationLevel, KafkaException, TopicCollection, TopicPartition
@@ -78,10 +79,22 @@ class Cluster:
     """Questions to the cluster; each waits at most WITHIN seconds and raises KafkaException."""
 
     def __init__(self, base: Configuration, group: str) -> None:
-        self._admin = AdminClient({**base, "socket.timeout.ms": int(WITHIN * 1000)})
-        self._group = Consumer(
-            {**base, "group.id": group, "enable.auto.commit": False, "isolation.level": "read_committed"}
-        )
+        self._base, self._name = base, group
+
+    @cached_property
+    def _admin(self) -> AdminClient:
+        return AdminClient({**self._base, "socket.timeout.ms": int(WITHIN * 1000)})
+
+    @cached_property
+    def _group(self) -> Consumer:
+        more = {"group.id": self._name, "enable.auto.commit": False, "isolation.level": "read_committed"}
+        return Consumer({**self._base, **more})
+
+    def renew(self) -> None:
+        """With new clients: one may go on not knowing a topic that was made a moment before it asked."""
+        self.close()
+        self.__dict__.pop("_admin", None)
+        self.__dict__.pop("_group", None)
 
     def ends(self, places: Sequence[Place]) -> Mapping[Place, int]:
         end = OffsetSpec.latest()  # type: ignore[no-untyped-call]
@@ -114,4 +127,5 @@ class Cluster:
                 raise
 
     def close(self) -> None:
-        self._group.close()
+        if "_group" in self.__dict__:
+            self._group.close()

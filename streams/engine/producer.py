@@ -61,7 +61,7 @@ class Sent:
     def __await__(self) -> Generator[Any, None, RecordMetadata]:
         if self._why is not None:
             raise self._why
-        if self._future is None and self.cut <= self._producer.app.consumer.commits:
+        if self._future is None and self.cut <= self._producer.app.consumer.commits.last:
             return self._metadata or NOT_ASKED
         if self._future is None:
             self._producer.awaited()
@@ -96,7 +96,7 @@ class Producer(Service, ProducerT):
                 f"a record for {topic} has {len(value)} bytes, more than the {self._largest} that the broker takes"
             )
         consumer = self.app.consumer
-        sent = Sent(self, consumer.next_cut)
+        sent = Sent(self, consumer.commits.next)
         if headers is not None:
             headers = list(headers.items()) if isinstance(headers, Mapping) else headers or None
         where, at = -1 if partition is None else partition, int(timestamp * 1000) if timestamp else 0
@@ -105,8 +105,8 @@ class Producer(Service, ProducerT):
             cursor.outputs.append((cursor.number, topic, key, value, where, at, headers, sent))
         elif consumer.feeds:
             sent.wanted = True
-            consumer.outside.append((OUTSIDE, topic, key, value, where, at, headers, sent))
-            consumer.moved()
+            consumer.commits.outside.append((OUTSIDE, topic, key, value, where, at, headers, sent))
+            consumer.delivery.moved()
         else:
             self._send_now(topic, key, value, where, at, headers, sent)
         return sent
@@ -119,11 +119,11 @@ class Producer(Service, ProducerT):
                 raise RuntimeError(
                     "what an event sends goes out after the event; awaiting it inside would wait for ever"
                 )
-            self.app.consumer.moved()
+            self.app.consumer.delivery.moved()
 
     def refused(self, why: str) -> None:
         """The broker did not take a record that somebody waits for."""
-        self.app.consumer._keeper.refused(why)
+        self.app.consumer.commits.keeper.refused(why)
 
     def _send_now(self, topic: str, key: Any, value: Any, where: int, at: int, headers: Any, sent: Sent) -> None:
         """Without a worker in this process: a client that only sends."""
@@ -173,13 +173,13 @@ class Producer(Service, ProducerT):
         if retention:
             wanted.setdefault("retention.ms", str(int(want_seconds(retention) * 1000)))
         consumer = self.app.consumer
-        await consumer._ask(consumer.cluster.create, topic, partitions, replication, wanted)
+        await consumer.ask(consumer.cluster.create, topic, partitions, replication, wanted)
 
     def partition_of(self, topic: str, key: bytes | None) -> int | None:
         """Where librdkafka would put a key; None without one."""
         from aiokafka.partitioner import murmur2
 
-        n = self.app.consumer.partitions.get(topic)
+        n = self.app.consumer.ownership.partitions.get(topic)
         return None if key is None or not n else int((murmur2(key) & 0x7FFFFFFF) % n)
 
     def key_partition(self, topic: str, key: bytes) -> TP:

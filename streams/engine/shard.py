@@ -77,6 +77,10 @@ class Shard:
         self.outputs.clear()
         return changes, outputs
 
+    def close(self) -> None:
+        for rows in self.rows:
+            rows.close()
+
     def position(self) -> Position:
         """What the rows contain now."""
         return Position(dict(self.next), dict(self.ids), self.at)

@@ -14,11 +14,11 @@ from faust.streams import _current_event
 
 from streams.engine.batch import Batch
 from streams.engine.compiled import quick
-from streams.engine.consumer import LOOK, SLICE, Stopped
 from streams.engine.dead import Refused
 from streams.engine.event import Moving
 from streams.engine.shard import Cursor, current
 from streams.engine.topic import Topic, Undecodable
+from streams.engine.work import LOOK, SLICE, Stopped
 
 NO_ACKS = "an agent cannot acknowledge by hand: an event is done when the agent asks for the next one; leave noack out"
 
@@ -74,7 +74,7 @@ class Stream(FaustStream[Any]):
         for value in values[cursor.number - cursor.base :]:
             if type(value) is Undecodable:
                 await self.channel.on_decode_error(value.why, self.current_event.message)
-                await self.app.consumer.failed(cursor, Refused(str(value.why)))
+                self.app.consumer.failures.undo(cursor, Refused(str(value.why)))
             else:
                 try:
                     for process in self._processors:
@@ -98,7 +98,7 @@ class Stream(FaustStream[Any]):
         if cursor.limit and time.perf_counter() - cursor.since < SLICE:
             cursor.limit = cursor.number + LOOK
             return True
-        await self.app.consumer.breathe(cursor)
+        await self.app.consumer.work.breathe(cursor)
         cursor.since = time.perf_counter()
         return not self._over(cursor)
 
@@ -145,7 +145,7 @@ class Stream(FaustStream[Any]):
             self.channel = aiter(self.channel)
         if self.cursor is None:
             self.cursor = Cursor()
-            consumer.cursors.append(self.cursor)
+            consumer.work.cursors.append(self.cursor)
         if self.concurrency_index is not None:
             self.channel.open_events = 2
         cursor: Cursor = self.cursor
@@ -156,13 +156,13 @@ class Stream(FaustStream[Any]):
     async def _next_batch(self, queue: Any, consumer: Any, cursor: Cursor) -> Any:
         """The next batch of the queue, not before a commit that wants quiet has it."""
         while True:
-            if queue.empty() or time.perf_counter() - cursor.since > SLICE or consumer.quiescing:
-                await consumer.breathe(cursor)
+            if queue.empty() or time.perf_counter() - cursor.since > SLICE or consumer.work.quiescing:
+                await consumer.work.breathe(cursor)
                 cursor.resting, cursor.since = True, time.perf_counter()
             if not queue.empty():
                 return queue.get_nowait()
             batch = await queue.get()
-            if not consumer.quiescing or (isinstance(batch, Batch) and batch.shared and batch.begun):
+            if not consumer.work.quiescing or (isinstance(batch, Batch) and batch.shared and batch.begun):
                 return batch
             queue._queue.appendleft(batch)  # a commit began while we waited
 
@@ -179,7 +179,7 @@ class Stream(FaustStream[Any]):
         values = batch.values.get(channel.kind)
         if values is None:
             values = batch.values[channel.kind] = channel.decode_batch(batch.messages)
-        self.app.consumer.moved()
+        self.app.consumer.delivery.moved()
         cursor.limit = cursor.number + LOOK
         return values
 
@@ -191,7 +191,7 @@ class Stream(FaustStream[Any]):
         cursor.batch = None
         if over == len(batch.messages):
             batch.cursor = None
-            consumer.done(batch)
+            consumer.delivery.done(batch)
 
     def _put_by_hand(self, event: Any) -> None:
         self.current_event = event
@@ -246,7 +246,7 @@ class Stream(FaustStream[Any]):
             if type(value) is Undecodable:
                 if n == at:
                     await self.channel.on_decode_error(value.why, self.current_event.message)
-                    await self.app.consumer.failed(cursor, Refused(str(value.why)))
+                    self.app.consumer.failures.undo(cursor, Refused(str(value.why)))
                 break
             n += 1
             try:

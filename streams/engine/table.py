@@ -150,7 +150,7 @@ class Store(FaustStore[Any, Any]):
         cursor = current.get(None)
         if cursor is not None and cursor.batch is not None:
             return iter([cursor.rows[self.table.number]])
-        return iter([shard.rows[self.table.number] for shard in self.app.consumer.shards.values()])
+        return iter([shard.rows[self.table.number] for shard in self.app.consumer.work.shards.values()])
 
     def __iter__(self) -> Iterator[Any]:
         return chain.from_iterable(rows.everything() for rows in self.all())

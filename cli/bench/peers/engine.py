@@ -190,8 +190,14 @@ async def recovered(app: engine.App, began: float) -> None:
     while not app.consumer.ready():  # noqa: ASYNC110
         await asyncio.sleep(0.005)
     seconds = time.perf_counter() - began
-    rows = sum(len(shard.rows[0]) for shard in app.consumer.shards.values())
-    tell({"events": rows, "seconds": round(app.consumer.recovery_seconds, 4), "ready_seconds": round(seconds, 4)})
+    rows = sum(len(shard.rows[0]) for shard in app.consumer.work.shards.values())
+    tell(
+        {
+            "events": rows,
+            "seconds": round(app.consumer.ownership.recovery_seconds, 4),
+            "ready_seconds": round(seconds, 4),
+        }
+    )
 
 
 WORKLOADS = {

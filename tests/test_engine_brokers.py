@@ -1,0 +1,156 @@
+"""The engine while brokers fail in their own ways: leaders move from one to another, a disk is full."""
+
+from __future__ import annotations
+
+import resource
+import signal
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from confluent_kafka import ElectionType, KafkaException
+from confluent_kafka.admin import AdminClient
+
+from cli.bench.faults import Plan, Run
+from cli.local.kafka import Kafka
+from cli.local.ports import free
+from tests.conftest import eventually
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
+TWO_COPIES = {
+    "offsets.topic.replication.factor=1": "offsets.topic.replication.factor=2",
+    "transaction.state.log.replication.factor=1": "transaction.state.log.replication.factor=2",
+}
+JOINS = {
+    "process.roles=broker,controller": "process.roles=broker",
+    "node.id=1": "node.id=2",
+}
+
+
+@dataclass
+class Moving(Run):
+    """Two brokers with a copy of everything each; one is killed and comes back, and takes its leaderships back."""
+
+    copies: int = 2
+    leaders: set[frozenset[int]] = field(default_factory=set)
+
+    def cluster_starts(self) -> None:
+        self.kafka = First(self.folder / "kafka", free(), free())
+        self.kafka.start()
+        self.second = Second(self.folder / "second", free(), self.kafka)
+        self.second.start()
+
+    def cluster_stops(self) -> None:
+        self.second.stop()
+        self.kafka.stop()
+
+    def faults(self) -> None:
+        for _ in range(3):
+            time.sleep(3)
+            self._look()
+            self.second.kill()
+            time.sleep(3)
+            self._look()
+            self.second.start()
+            time.sleep(2)
+            assert eventually(self._elected, 30), "the second broker does not lead again"
+            self._look()
+
+    def _elected(self) -> bool:
+        admin = AdminClient({"bootstrap.servers": self.kafka.bootstrap})
+        try:
+            admin.elect_leaders(ElectionType.PREFERRED, None, request_timeout=10).result()
+        except KafkaException:
+            return False
+        return len(self._look()) == 2
+
+    def _look(self) -> frozenset[int]:
+        """Who leads a partition of the source topic."""
+        found = AdminClient({"bootstrap.servers": self.kafka.bootstrap}).list_topics("exact-in", 10).topics["exact-in"]
+        now = frozenset(partition.leader for partition in found.partitions.values())
+        self.leaders.add(now)
+        return now
+
+
+class Rolling(Run):
+    """Workers are asked to stop and are started again, one after the other."""
+
+    def faults(self) -> None:
+        time.sleep(4)
+        for name in sorted(self.workers):
+            worker = self.workers[name]
+            worker.send_signal(signal.SIGTERM)
+            assert worker.wait(30) == 0, f"{name} does not stop in order"
+            self._start(name)
+            time.sleep(4)
+
+
+class First(Kafka):
+    def _write_settings(self) -> None:
+        written(self, TWO_COPIES)
+
+
+class Second(Kafka):
+    """A broker more, which finds the first one's controller."""
+
+    def __init__(self, folder: Path, port: int, first: Kafka) -> None:
+        super().__init__(folder, port, free())
+        self.first = first
+
+    def _write_settings(self) -> None:
+        ours = f",CONTROLLER://127.0.0.1:{self.controller}"
+        quorum = {
+            f"bootstrap.servers=127.0.0.1:{self.controller}": f"bootstrap.servers=127.0.0.1:{self.first.controller}"
+        }
+        written(self, TWO_COPIES | JOINS | {ours: ""} | quorum)
+
+    def _format(self) -> None:
+        """With the cluster's id, and no controller of its own."""
+        if not (self.folder / "log" / "meta.properties").exists():
+            known = (self.first.folder / "log" / "meta.properties").read_text()
+            (self.folder / "log").mkdir(parents=True)
+            id = next(line for line in known.splitlines() if line.startswith("cluster.id="))
+            (self.folder / "log" / "meta.properties").write_text(f"version=1\nnode.id=2\n{id}\n")
+
+
+def written(kafka: Kafka, changed: dict[str, str]) -> None:
+    Kafka._write_settings(kafka)
+    text = kafka._settings.read_text()
+    for before, after in changed.items():
+        assert before in text, before
+        text = text.replace(before, after)
+    kafka._settings.write_text(text)
+
+
+class Full(Run):
+    """The broker may not write any more, as on a full disk, and ends; then there is room again."""
+
+    def faults(self) -> None:
+        time.sleep(5)
+        sizes = [file.stat().st_size for file in self.folder.glob("kafka/log/exact-*/*.log")]
+        limit = max(sizes) + 20_000
+        assert self.kafka.pid is not None
+        resource.prlimit(self.kafka.pid, resource.RLIMIT_FSIZE, (limit, limit))
+        assert eventually(lambda: not self.kafka.running, 40), "the broker does not notice that its disk is full"
+        time.sleep(2)
+        self.kafka.start()
+
+
+def test_leaders_that_move_lose_and_double_nothing(tmp_path: Path) -> None:
+    run = Moving(Plan(events=12_000, workers=2, kills=0, seed=3, rate=400), tmp_path)
+    told = run.go()
+    assert {len(leaders) for leaders in run.leaders} == {1, 2}, run.leaders
+    assert (told.lost, told.doubled, told.wrong) == (0, 0, 0), told
+
+
+def test_a_rolling_restart_is_hardly_noticed(tmp_path: Path) -> None:
+    """Whose partitions are not concerned goes on; the others' are taken over at once."""
+    told = Rolling(Plan(events=8_000, workers=3, kills=0, seed=5, rate=400), tmp_path).go()
+    assert (told.lost, told.doubled, told.wrong) == (0, 0, 0), told
+    assert told.gap < 2.0, told
+
+
+def test_a_full_disk_of_the_broker_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    told = Full(Plan(events=12_000, workers=2, kills=0, seed=4, rate=500), tmp_path).go()
+    assert (told.lost, told.doubled, told.wrong) == (0, 0, 0), told
