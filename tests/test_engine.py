@@ -262,7 +262,7 @@ async def test_typed_events_come_through_a_codec_and_what_it_refuses_is_dead_let
 
     async def work(stream: Any) -> None:
         async for bought in stream:
-            amounts.append(bought.amount)  # noqa: PERF401
+            amounts.append(bought.amount)
 
     app.agent(app.topic(topics["in"], key_type=bytes, value_serializer=BoughtCodec()))(work)
     async with running(app):
@@ -358,7 +358,7 @@ async def test_streams_agents_and_timers_do_what_faust_documents(topics: Topics,
     async def halve(stream: Any) -> None:
         stream.add_processor(lambda event: event["n"])
         async for n in stream.filter(lambda n: n % 2 == 0):
-            even.append(n)  # noqa: PERF401
+            even.append(n)
 
     @app.agent(source(app, topics), name="group")
     async def group(stream: Any) -> None:
