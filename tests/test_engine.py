@@ -127,8 +127,11 @@ async def until(true: Callable[[], Any], within: float = 30.0) -> Any:
 
 async def drained(app: engine.App, topics: Topics, name: str, events: int) -> None:
     """Until so many events of a topic are committed."""
-    done = lambda: sum(s.committed.get(topics[name], 0) for s in app.consumer.work.shards.values())  # noqa: E731
-    assert await until(lambda: app.crashed or done() >= events), done()
+    assert await until(lambda: app.crashed or committed(app, topics, name) >= events), committed(app, topics, name)
+
+
+def committed(app: engine.App, topics: Topics, name: str) -> int:
+    return sum(shard.committed.get(topics[name], 0) for shard in app.consumer.work.shards.values())
 
 
 def events(n: int, users: int = 7) -> list[dict[str, int]]:
@@ -183,7 +186,7 @@ async def test_rocksdb_is_written_at_the_commit_and_a_restart_reads_only_what_is
         await drained(app, topics, "in", 300)
     app = made(topics, tmp_path, store="rocksdb://")
     sums = counting(app, topics)
-    rows = app.consumer._rows(app.tables.numbered[0], 0)
+    rows = app.consumer.ownership._rows(app.tables.numbered[0], 0)
     assert rows.start > 0 and rows.position and list(rows.everything())
     rows.close()
     async with running(app):
@@ -389,6 +392,136 @@ async def test_streams_agents_and_timers_do_what_faust_documents(topics: Topics,
     assert topics.table("parities") == {"0": 30, "1": 30}
     assert sorted(json.loads(one.value()) for one in topics.read("told")) == sorted(told)
     assert told[:3] == [2, 4, 6]
+
+
+async def test_agents_of_one_topic_are_at_one_offset_in_every_commit(topics: Topics, tmp_path: Path) -> None:
+    """One is slow and one is quick; the worker is stopped again and again, and what both wrote agrees each time."""
+    topics.create("in")
+    topics.send("in", events(3_000))
+
+    async def go_on(seconds: float) -> int:
+        app = made(topics, tmp_path)
+        quick = app.Table("quick", default=int, key_type=str, value_type=int)
+        slow = app.Table("slow", default=int, key_type=str, value_type=int)
+
+        @app.agent(source(app, topics), name="quick")
+        async def count_quickly(stream: Any) -> None:
+            async for _ in stream:
+                quick["n"] += 1
+
+        @app.agent(source(app, topics), name="slow")
+        async def count_slowly(stream: Any) -> None:
+            async for _ in stream:
+                slow["n"] += 1
+                await asyncio.sleep(0.0005)
+
+        async with running(app):
+            await until(lambda: committed(app, topics, "in") >= 3_000, seconds)
+        return sum(int(one.value()) for one in newest(topics, "slow"))
+
+    for _ in range(4):
+        await go_on(2.5)
+        assert [one.value() for one in newest(topics, "quick")] == [one.value() for one in newest(topics, "slow")]
+    assert await go_on(60) == 3_000
+
+
+def newest(topics: Topics, table: str) -> list[Any]:
+    """The newest row of each partition."""
+    rows = {}
+    for message in topics.read("", whole=f"{topics.id}-app-{table}-changelog"):
+        if not message.key().startswith(b"@"):
+            rows[message.partition(), message.key()] = message
+    return [rows[place] for place in sorted(rows)]
+
+
+async def test_what_follows_on_something_undecodable_is_undone_like_everything_else(
+    topics: Topics, tmp_path: Path
+) -> None:
+    topics.create("in", "out", "in.dlq")
+    producer = Producer({"bootstrap.servers": topics.bootstrap})
+    for value in (b"{garbage", b'{"user": 1, "amount": 1, "n": 1}', b'{"user": 1, "amount": 1, "n": 2}'):
+        producer.produce(topics["in"], value, b"1", 0)
+    producer.flush(10)
+    app = made(topics, tmp_path)
+    counting(app, topics, lambda event: event["n"] == 1)
+    async with running(app):
+        await drained(app, topics, "in", 3)
+    assert topics.table("sums") == {1: 1} and [one.value() for one in topics.read("out")] == [b"2"]
+    assert len(topics.read("in.dlq")) == 2
+
+
+async def test_a_portion_ends_before_an_event_that_a_processor_refuses(topics: Topics, tmp_path: Path) -> None:
+    topics.create("in", "in.dlq")
+    topics.send("in", events(20, users=1))
+    app = made(topics, tmp_path)
+    seen: list[int] = []
+
+    def check(event: Any) -> int:
+        if event["n"] == 13:
+            raise Refused("not this one")
+        return int(event["n"])
+
+    @app.agent(source(app, topics))
+    async def work(stream: Any) -> None:
+        stream.add_processor(check)
+        async for portion in stream.take(10, within=1.0):
+            seen.extend(portion)
+
+    async with running(app):
+        await drained(app, topics, "in", 20)
+    assert seen == [n for n in range(20) if n != 13]
+    assert [json.loads(one.value())["n"] for one in topics.read("in.dlq")] == [13]
+
+
+async def test_an_agent_that_leaves_its_loop_holds_up_no_commit(topics: Topics, tmp_path: Path) -> None:
+    topics.create("in", "other", "out")
+    topics.send("in", events(5, users=1))
+    topics.send("other", events(50))
+    app = made(topics, tmp_path)
+    first = app.Table("first", default=int, key_type=str, value_type=int)
+    sums = app.Table("sums", default=int, key_type=int, value_type=int)
+
+    @app.agent(source(app, topics))
+    async def leave(stream: Any) -> None:
+        async for event in stream:
+            first["n"] = event["n"] + 1
+            break
+        await asyncio.Event().wait()
+
+    @app.agent(source(app, topics, "other"))
+    async def add(stream: Any) -> None:
+        async for event in stream:
+            sums[event["user"]] += event["amount"]
+
+    async with running(app):
+        await drained(app, topics, "other", 50)
+    assert topics.table("first") == {"n": 1} and topics.table("sums") == truth(events(50))
+
+
+async def test_what_a_failed_commit_held_is_read_again_and_nothing_is_committed_behind_it(
+    topics: Topics, tmp_path: Path
+) -> None:
+    """The commit fails as no client would fail; the app ends, and its last commit must not jump over the hole."""
+    topics.create("in", "out", "in.dlq")
+    topics.send("in", events(300))
+    fails = True
+
+    def at_step(step: str) -> None:
+        nonlocal fails
+        if fails and step == "produced":
+            fails = False
+            raise OSError("a step fails")
+
+    app = made(topics, tmp_path, options=Options(at_step=at_step))
+    counting(app, topics)
+    async with running(app):
+        assert await until(lambda: app.crashed)
+    app = made(topics, tmp_path)
+    counting(app, topics)
+    async with running(app):
+        await drained(app, topics, "in", 300)
+    assert topics.table("sums") == truth(events(300))
+    assert sorted(json.loads(one.value()) for one in topics.read("out")) == list(range(300))
 
 
 async def test_memory_is_bounded_by_the_options_and_not_by_the_lag(topics: Topics, tmp_path: Path) -> None:

@@ -37,9 +37,10 @@ class Moving(Run):
 
     def cluster_starts(self) -> None:
         self.kafka = First(self.folder / "kafka", free(), free())
-        self.kafka.start()
         self.second = Second(self.folder / "second", free(), self.kafka)
-        self.second.start()
+        self.kafka.spawn()  # neither is ready alone: copies need two
+        self.second.spawn()
+        assert eventually(lambda: self.kafka.ready() and self.second.ready(), 60), "the brokers do not find each other"
 
     def cluster_stops(self) -> None:
         self.second.stop()

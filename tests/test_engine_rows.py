@@ -114,7 +114,7 @@ def test_the_position_is_the_same_record_on_both_sides() -> None:
 
 @pytest.mark.skipif(quick is None, reason="the compiled part is not here, so everything runs without it anyway")
 def test_without_the_compiled_part_everything_is_the_same() -> None:
-    """This file, the simulation, and one agent after the other on the broker of these tests' own."""
+    """This file, and what the engine's own tests do on a broker with tables that are undone, restarted and windowed."""
     chosen = (
         "row or undone or deleted or restarted or leaves_no_trace or cannot_be_decoded or window or without_a_broker"
     )

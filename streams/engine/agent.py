@@ -21,6 +21,7 @@ class Agent(FaustAgent):
 
     async def _execute_actor(self, coro: Any, aref: Any) -> None:
         _current_agent.set(self)
+        processors = list(aref.stream._processors)  # its function may add more, each time that it begins
         while True:
             try:
                 await coro
@@ -28,6 +29,7 @@ class Agent(FaustAgent):
             except asyncio.CancelledError as cancelled:
                 if self.should_stop:
                     raise
+                _begin_again(aref.stream.get_active_stream())
                 await aref.crash(cancelled)
                 self.supervisor.wakeup()
                 return
@@ -39,6 +41,7 @@ class Agent(FaustAgent):
                     await aref.crash(why)
                     self.supervisor.wakeup()
                     return
+                aref.stream._processors[:] = processors
                 coro = self._again(aref)
 
     async def _survives(self, stream: Any, why: Exception) -> bool:
@@ -54,6 +57,7 @@ class Agent(FaustAgent):
             if not isinstance(why, Refused):
                 self.log.error("an event of %s/%d failed and is dead-lettered", *place, exc_info=why)
             self.app.consumer.failures.undo(cursor, why)
+            cursor.resting = True
         except Exception as stopped:
             await self.app.crash(stopped)
             return False
@@ -62,3 +66,11 @@ class Agent(FaustAgent):
     def _again(self, aref: Any) -> Any:
         made = self.fun(aref.stream)
         return self._slurp(aref, aiter(made)) if isinstance(made, AsyncIterable) else made
+
+
+def _begin_again(stream: Any) -> None:
+    """The event in hand was broken off: its writes are undone, and whoever comes next begins it anew."""
+    cursor = stream.cursor if isinstance(stream, Stream) else None
+    if cursor is not None and cursor.batch is not None and not cursor.resting:
+        cursor.shard.undo(cursor.number)
+        cursor.taken, cursor.resting = 1, True

@@ -19,7 +19,7 @@ from streams.engine.consumer import Consumer
 from streams.engine.options import Options
 from streams.engine.producer import Producer
 from streams.engine.stream import Stream
-from streams.engine.table import Table, TableManager
+from streams.engine.table import MUTABLE, Table, TableManager
 from streams.engine.topic import Topic
 from streams.engine.work import Stopped
 
@@ -48,6 +48,10 @@ class App(FaustApp):
         owner = self.consumer.ownership
         topics = owner.topics
         return not topics or (min(topics), 0) in owner.owned
+
+    def FlowControlQueue(self, maxsize: int | None = None, *, clear_on_resume: bool = False) -> Any:  # noqa: N802
+        """Is never emptied from outside: batches that are not wanted any more are marked, and streams pass them over."""
+        return super().FlowControlQueue(maxsize, clear_on_resume=False)
 
     async def maybe_start_producer(self) -> Any:
         await self.producer.maybe_start()
@@ -158,7 +162,7 @@ def _of_table(table: Any) -> Any:
         return
     if table.use_partitioner:
         yield f"table {table.name}: use_partitioner would write rows of partitions that others own; leave it out"
-    if table.value_type in (list, dict, set, bytearray):
+    if table.value_type in MUTABLE:
         yield f"table {table.name}: values that can be changed in place cannot be undone; use tuple, a frozen class or bytes"
     store = str(table._store or table.app.conf.store)
     if not store.startswith(("memory:", "rocksdb:")):

@@ -9,7 +9,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any
 
-Call = tuple["Future[Any]", Callable[..., Any], tuple[Any, ...]]
+Call = tuple["Future[None]", "Future[Any]", Callable[..., Any], tuple[Any, ...]]
 
 
 class Aside:
@@ -26,14 +26,21 @@ class Aside:
         self._calls: SimpleQueue[Call | None] | None = None
 
     async def __call__(self, work: Callable[..., Any], *args: Any, within: float | None = None) -> Any:
-        """The result. Raises what the call raises, or TimeoutError after `within` seconds."""
+        """The result. Raises what the call raises, or TimeoutError when it takes more than `within` seconds, waiting for
+        its turn not counted."""
         if self._calls is None:
             self._calls = SimpleQueue()
             Thread(target=_work, args=(self._calls,), name=self._name, daemon=True).start()
+        begun: Future[None] = Future()
         done: Future[Any] = Future()
-        self._calls.put((done, work, args))
+        self._calls.put((begun, done, work, args))
+        result = asyncio.wrap_future(done)
         try:
-            return await asyncio.wait_for(asyncio.wrap_future(done), within)
+            await asyncio.wrap_future(begun)
+            return await asyncio.wait_for(result, within)
+        except asyncio.CancelledError:
+            result.cancel()
+            raise
         except TimeoutError:
             self.end()
             raise
@@ -47,10 +54,16 @@ class Aside:
 
 def _work(calls: SimpleQueue[Call | None]) -> None:
     while (call := calls.get()) is not None:
-        done, work, args = call
-        if not done.set_running_or_notify_cancel():
-            continue
-        try:
-            done.set_result(work(*args))
-        except BaseException as why:
-            done.set_exception(why)
+        _make(*call)
+        del call  # while there is nothing to do nothing is held
+
+
+def _make(begun: Future[None], done: Future[Any], work: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    if not done.set_running_or_notify_cancel():
+        return
+    if begun.set_running_or_notify_cancel():
+        begun.set_result(None)
+    try:
+        done.set_result(work(*args))
+    except BaseException as why:
+        done.set_exception(why)

@@ -38,6 +38,9 @@ class Batch:
         return behind(self.messages[:done]) if done else self.messages[0].offset() or 0
 
 
+CLOSED = 0  # in the place of a start: what was fetched for the lane is not for it any more
+
+
 class Lane:
     """One source partition that this process owns."""
 
@@ -56,6 +59,12 @@ class Lane:
         return any(channel.open_events > 1 for channel in self.channels)
 
     @property
+    def shares(self) -> bool:
+        """Whether some agents have done a batch, or begun it, and others have not."""
+        head = self.batches[0] if self.batches else None
+        return head is not None and head.shared and head.begun and head.left > 0 and not head.dropped
+
+    @property
     def topic(self) -> str:
         return self.place[0]
 
@@ -71,10 +80,11 @@ class Lane:
             self._done(self.read)
 
     def drop(self) -> None:
-        """Nothing of what was handed out is to be begun any more; what is done stays done."""
+        """Nothing is to be begun any more; what is done stays done, and agents that share a batch finish it."""
         self.settle()
+        self.start = CLOSED
         for batch in self.batches:
-            batch.dropped = True
+            batch.dropped = not (batch.shared and batch.begun)
             if batch.cursor is not None:
                 batch.cursor.limit = 0
 

@@ -17,7 +17,7 @@ from streams.engine.aside import Aside
 from streams.engine.delivery import Delivery
 from streams.engine.membership import Membership
 from streams.engine.recovery import Recovery
-from streams.engine.shard import Output
+from streams.engine.shard import OUTSIDE, Output
 from streams.engine.transaction import Changelog, Cut, Keeper, Undelivered
 from streams.engine.work import Stopped, Work
 
@@ -84,6 +84,9 @@ class Commits:
             except (KafkaException, Undelivered, TimeoutError) as failed:
                 self._failed(cut, failed, time.monotonic() - began)
                 return False
+            except BaseException:
+                self._lose()  # what was cut is on its way or gone; nothing may be committed behind it
+                raise
             self._succeeded(cut)
             return True
 
@@ -100,7 +103,7 @@ class Commits:
             cut.add(shard)
         cut.outputs += self.outside
         self.outside = []
-        cut.events, self.delivery.uncommitted = self.delivery.uncommitted, 0
+        self.delivery.uncommitted = 0
         if cut:
             cut.number, self.next = self.next, self.next + 1
         return cut
@@ -135,17 +138,20 @@ class Commits:
     def _failed(self, cut: Cut, failed: BaseException, seconds: float) -> None:
         """Whether the transaction was committed is not known: the producer goes, the rows are read back."""
         self._failures += 1
+        if isinstance(failed, TimeoutError):
+            del self.keeper  # its thread may be in there for ever; the next has the same transactional id and fences it
+        self._lose()
+        outside = [output for output in cut.outputs if output[0] == OUTSIDE]
+        if not self.exactly:
+            self.outside[:0] = outside  # no event is read again that would send them again
         for output in cut.outputs:
-            if output[-1] is not None:
+            if output[-1] is not None and (self.exactly or output[0] != OUTSIDE):
                 output[-1].failed(failed)
         if _fenced(failed) and seconds < self.options.transaction_timeout:  # later it was the broker that gave it up
             raise Stopped("another worker runs under the same instance name; give each its own") from failed
         if self._failures >= self.options.commit_attempts:
             raise Stopped(f"nothing could be committed {self._failures} times in a row, the last time with: {failed}")
         log.warning("a commit failed (%r); reading the tables back", failed)
-        if isinstance(failed, TimeoutError):
-            del self.keeper  # its thread may be in there for ever; the next has the same transactional id and fences it
-        self._lose()
 
     async def take_over(self, recovery: Recovery, told: Callable[[], None]) -> None:
         """Reads shards back; `told` is called after each step. Raises KafkaException, Undelivered or Recreated."""

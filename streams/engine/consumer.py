@@ -1,7 +1,7 @@
 """What Faust calls the consumer: it joins the group, has the parts of the engine work together, and answers Faust.
 
-Runs in the app's event loop. Three threads help it: one is the group's member, one fetches, one commits and reads back;
-none of them touches rows, shards or streams while the loop does.
+Runs in the app's event loop. Three threads help it: one is the group's member, one fetches, one commits and reads back.
+The last one reads what a cut holds and writes RocksDB; rows in memory, lanes and streams are the loop's alone.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import gc
 import logging
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from typing import Any
 
 from confluent_kafka import KafkaException
@@ -56,7 +56,6 @@ class Consumer(Service, ConsumerT):
             self.app, self.cluster, self.work, self.delivery, self.commit, lambda: bool(self.should_stop)
         )
         self.commits = self.ownership.commits
-        self._member: Membership | None = None
 
     # -- starting and stopping
 
@@ -96,9 +95,9 @@ class Consumer(Service, ConsumerT):
         if not owner.topics:
             self.app.tables.recovered(set())
             return
-        if self._member is None:
-            self._member = self.commits.member = self._start_threads()
-        self._member.subscribe(owner.topics)
+        if self.commits.member is None:
+            self.commits.member = self._start_threads()
+        self.commits.member.subscribe(owner.topics)
 
     def _start_threads(self) -> Membership:
         conf, options, loop = self.app.conf, self.options, self.loop
@@ -115,22 +114,30 @@ class Consumer(Service, ConsumerT):
         return member
 
     def _given(self, places: list[Place]) -> None:
-        asyncio.run_coroutine_threadsafe(self.ownership.given(places), self.loop)
+        asyncio.run_coroutine_threadsafe(self._or_crash(self.ownership.given(places)), self.loop)
 
     def _taken(self, places: list[Place], lost: bool) -> Any:
-        return asyncio.run_coroutine_threadsafe(self.ownership.taken(places, lost), self.loop)
+        return asyncio.run_coroutine_threadsafe(self._or_crash(self.ownership.taken(places, lost)), self.loop)
+
+    async def _or_crash(self, dealt_with: Awaitable[None]) -> None:
+        """The member's thread cannot tell anybody what failed."""
+        try:
+            await dealt_with
+        except Exception as failed:
+            await self.crash(failed)
 
     def _member_failed(self, failed: BaseException) -> None:
-        why = f"the group cannot be joined: {failed}; the broker must be Apache Kafka 4.0 or newer"
+        why = f"membership in the group failed: {failed}; the broker must be Apache Kafka 4.0 or newer"
         asyncio.run_coroutine_threadsafe(self.crash(Stopped(why)), self.loop)
 
     async def on_stop(self) -> None:
-        if self._member is not None:
-            self._member.stop()
-            await asyncio.to_thread(self._member.join, 30)
+        if (member := self.commits.member) is not None:
+            member.stop()
+            await asyncio.to_thread(member.join, 30)
         if (fetcher := self.delivery.fetcher) is not None:
             fetcher.stop()
             await asyncio.to_thread(fetcher.join, 10)
+        await self.commits.under_way()
         self.commits.end()
         for shard in self.work.shards.values():
             shard.close()
@@ -140,10 +147,8 @@ class Consumer(Service, ConsumerT):
 
     async def wait_empty(self) -> None:
         """The app stops: what is done is committed, what is not begun is left to others."""
-        lanes = list(self.work.lanes.values())
-        for lane in lanes:
-            lane.drop()
-        await self.work.end_events(lanes)
+        self.stop_flow()
+        await self.work.end_events(self.work.lanes.values())
         await self.commit()
 
     async def ask(self, question: Any, *args: Any) -> Any:
@@ -280,7 +285,11 @@ class Consumer(Service, ConsumerT):
     def ack(self, message: Any) -> bool:
         return False
 
-    def stop_flow(self) -> None: ...
+    def stop_flow(self) -> None:
+        """The app stops: nothing is begun any more."""
+        for lane in self.work.lanes.values():
+            lane.drop()
+
     def resume_flow(self) -> None: ...
     def pause_partitions(self, tps: Iterable[TP]) -> None: ...
     def resume_partitions(self, tps: Iterable[TP]) -> None: ...

@@ -88,12 +88,20 @@ class Delivery:
             return
         size = SHARED if len(lane.channels) > 1 else len(messages)
         for at in range(0, len(messages), size):
-            _put(lane, Batch(lane, messages[at : at + size], shard))
+            batch = Batch(lane, messages[at : at + size], shard)
+            first = not lane.batches
+            lane.batches.append(batch)
+            lane.pending += len(batch.messages)
+            if first or not batch.shared:
+                _hand(batch)
 
     def _open_more(self, lane: Lane) -> None:
         """Single records for agents with concurrency, so many at a time."""
         while lane.held and lane.pending < self.options.open_events:
-            _put(lane, Batch(lane, [lane.held.popleft()], lane.shard))
+            batch = Batch(lane, [lane.held.popleft()], lane.shard)
+            lane.batches.append(batch)
+            lane.pending += 1
+            _hand(batch)
 
     # -- no more than they can take
 
@@ -129,7 +137,11 @@ class Delivery:
         self.uncommitted += len(batch.messages)
         at = time_of(batch.messages[-1].timestamp()[1])
         lane.shard.at = max((one for one in (lane.shard.at, at) if one), default=None)
+        if isinstance(batch.shard, Shadow):
+            batch.shard.forget()
         lane.settle()
+        if batch.shared and lane.batches and not lane.batches[0].dropped:
+            _hand(lane.batches[0])  # one at a time, so that all agents are at one offset
         if lane.held:
             self._open_more(lane)
         if lane.paused and lane.pending + len(lane.held) < self.options.open_events // 2:
@@ -159,10 +171,8 @@ def _runs(lane: Lane, messages: list[Message]) -> list[tuple[list[Message], Shar
     return runs
 
 
-def _put(lane: Lane, batch: Batch) -> None:
-    lane.batches.append(batch)
-    lane.pending += len(batch.messages)
-    for channel in lane.channels:
+def _hand(batch: Batch) -> None:
+    for channel in batch.lane.channels:
         channel.queue.force_put_nowait(batch)
 
 

@@ -23,7 +23,6 @@ class Failures:
         """Takes back the events in hand, and goes behind them. Raises Stopped after too many."""
         batch, shard = cursor.batch, cursor.shard
         if batch.dropped:  # it is read again, here or elsewhere
-            cursor.resting = True
             return
         for sent in shard.undo(cursor.number):
             if sent is not None:
@@ -37,7 +36,6 @@ class Failures:
                 )
         cursor.number += cursor.taken
         cursor.taken = 1
-        cursor.resting = True
         if not isinstance(why, Refused):
             self._count(why)
 

@@ -112,6 +112,7 @@ class Fetcher(Thread):
                 places, starts = of
                 self._reading |= starts
                 self._consumer.incremental_assign([_at(place, offset) for place, offset in places.items()])
+                self._consumer.resume([TopicPartition(*place) for place in places])  # a pause survives an assignment
             case "end":
                 gone = [place for place in of if self._reading.pop(place, None)]
                 if gone:

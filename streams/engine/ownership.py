@@ -26,6 +26,7 @@ from streams.engine.work import Stopped, Work
 
 log = logging.getLogger("engine")
 
+LOST = RuntimeError("it was not sent: its partition was taken away or is read back, and the event is worked on again")
 SPREAD = 30.0  # seconds that partitions of one number may be spread over the group
 
 
@@ -67,11 +68,11 @@ class Ownership:
 
     async def given(self, places: list[Place]) -> None:
         self.app.on_rebalance_start()
+        self.owned |= set(places)  # at once: `taken` may come in between
         again = {number for _, number in places} & self.work.shards.keys()
         if again:  # a topic more, for partitions that are at work
             await self._let_go(again)
             self._forget(again)
-        self.owned |= set(places)
         await self._tell_faust(set(), places)
         self._waiting.set()
 
@@ -115,6 +116,7 @@ class Ownership:
                 work.lanes.pop(place).drop()
             shard = work.shards.pop(number, None)
             if shard is not None:
+                shard.fail(LOST)
                 shard.close()
         self.delivery.told_less()
 
@@ -164,11 +166,21 @@ class Ownership:
         changelogs = self.commits.keeper.changelogs
         recovery = Recovery(shards, changelogs, sources, self.cluster, self._reader, self._stopping)
         before, began = Counter(self._losses), time.perf_counter()
-        await self.commits.take_over(recovery, lambda: setattr(self, "remaining", recovery.remaining))
+        try:
+            await self.commits.take_over(recovery, lambda: setattr(self, "remaining", recovery.remaining))
+        except BaseException:
+            for shard in shards:
+                shard.close()
+            raise
         self.remaining, self.recovery_seconds = {}, time.perf_counter() - began
         for shard in shards:
-            if self._losses[shard.number] != before[shard.number] or self._stopping():
-                shard.close()  # taken away in the meantime, and possibly given again
+            topics = sorted(self._topics_of(shard.number))
+            if (
+                self._losses[shard.number] != before[shard.number]
+                or topics != sources[shard.number]
+                or self._stopping()
+            ):
+                shard.close()  # taken away in the meantime, and possibly given again, perhaps with a topic more
                 self._waiting.set()
             else:
                 self._begin(shard)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Generator, Mapping
+from contextvars import Context
 from typing import Any
 
 from confluent_kafka import KafkaException, Message
@@ -17,11 +18,9 @@ from mode.utils.times import want_seconds
 
 from streams.engine import client
 from streams.engine.dead import Refused
-from streams.engine.shard import current
+from streams.engine.shard import OUTSIDE, current
 
 log = logging.getLogger("engine")
-
-OUTSIDE = -1  # number of the event of what no event has caused
 
 
 class Sent:
@@ -40,14 +39,11 @@ class Sent:
         self._why: BaseException | None = None
         self.follower: asyncio.Future[None] | None = None
 
-    def told(self, error: Any, message: Message) -> None:
-        """Delivery report; runs in the thread that sends."""
-        if error is None:
-            topic, partition = message.topic() or "", message.partition() or 0
-            at, kind = message.timestamp()[1] / 1000, message.timestamp()[0]
-            self._metadata = RecordMetadata(topic, partition, TP(topic, partition), message.offset() or 0, at, kind)
-        else:
-            self._producer.refused(f"a record of {message.topic()} was not taken: {error.str()}")
+    def delivered(self, message: Message) -> None:
+        """The broker has it; runs in the thread that sends."""
+        topic, partition = message.topic() or "", message.partition() or 0
+        at, kind = message.timestamp()[1] / 1000, message.timestamp()[0]
+        self._metadata = RecordMetadata(topic, partition, TP(topic, partition), message.offset() or 0, at, kind)
 
     def committed(self) -> None:
         if self._future is not None and not self._future.done():
@@ -121,10 +117,6 @@ class Producer(Service, ProducerT):
                 )
             self.app.consumer.delivery.moved()
 
-    def refused(self, why: str) -> None:
-        """The broker did not take a record that somebody waits for."""
-        self.app.consumer.commits.keeper.refused(why)
-
     def _send_now(self, topic: str, key: Any, value: Any, where: int, at: int, headers: Any, sent: Sent) -> None:
         """Without a worker in this process: a client that only sends."""
         if self._direct is None:
@@ -132,7 +124,8 @@ class Producer(Service, ProducerT):
         loop = self.loop
 
         def told(error: Any, message: Message) -> None:
-            sent.told(error, message)
+            if error is None:
+                sent.delivered(message)
             loop.call_soon_threadsafe(sent.committed if error is None else lambda: sent.failed(KafkaException(error)))
 
         more: dict[str, Any] = {"headers": headers} if headers else {}
@@ -152,7 +145,7 @@ class Producer(Service, ProducerT):
         message = fut.message
         topic = message.channel.get_topic_name()
         sent = self.submit(topic, message.key, message.value, message.partition, message.timestamp, message.headers)
-        follow(sent, fut)
+        follow(sent, fut, always=True)
 
     async def flush(self) -> None:
         if self._direct is not None:
@@ -196,7 +189,7 @@ class Producer(Service, ProducerT):
         return True
 
 
-def follow(sent: Sent, fut: Any) -> None:
+def follow(sent: Sent, fut: Any, always: bool = False) -> None:
     """Resolves Faust's own future of a message when the record is out."""
 
     async def wait() -> None:
@@ -208,5 +201,5 @@ def follow(sent: Sent, fut: Any) -> None:
             if fut.message.callback:
                 fut.message.callback(fut)
 
-    if fut.message.callback is not None:
-        sent.follower = asyncio.ensure_future(wait())
+    if always or fut.message.callback is not None:  # in no event's context: it waits for the event's end
+        sent.follower = asyncio.get_running_loop().create_task(wait(), context=Context())

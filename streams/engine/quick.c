@@ -113,9 +113,11 @@ static PyObject *cells_get(Cells *self, PyObject *key) {
     }
     PyObject *rows = of_table(cursor->rows, self->number), *value = NULL;
     if (rows != NULL && PyDict_Check(rows)) {
+        Py_INCREF(rows);
         value = PyDict_GetItemWithError(rows, key);
         Py_XINCREF(value);
         if (value == NULL && !PyErr_Occurred()) value = PyObject_GetItem(rows, key); /* a store behind the dictionary */
+        Py_DECREF(rows);
     }
     Py_DECREF(cursor);
     if (value != NULL) return value;
@@ -140,10 +142,14 @@ static int cells_write(Cursor *cursor, Cells *self, PyObject *key, PyObject *val
         PyErr_SetString(PyExc_TypeError, "this table has no rows here: it was declared after the worker had begun");
         return -1;
     }
+    Py_INCREF(rows);
+    Py_INCREF(log);
     PyObject *old = PyDict_GetItemWithError(rows, key);
-    if (old == NULL && PyErr_Occurred()) return -1;
-    if (append(log, key, old == NULL ? gone : old, cursor->number) < 0) return -1;
-    return PyDict_SetItem(rows, key, value);
+    int bad = old == NULL && PyErr_Occurred();
+    if (!bad) bad = append(log, key, old == NULL ? gone : old, cursor->number) < 0 || PyDict_SetItem(rows, key, value) < 0;
+    Py_DECREF(rows);
+    Py_DECREF(log);
+    return bad ? -1 : 0;
 }
 
 static int cells_set(Cells *self, PyObject *key, PyObject *value) {

@@ -7,7 +7,7 @@ in the group has `clicks/3` or any other topic's partition 3. Knows no Kafka cli
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -17,6 +17,8 @@ from streams.engine.position import NOWHERE, Position
 from streams.engine.rows import GONE, Rows
 
 FOREVER = 1 << 62
+OUTSIDE = -1  # number of the event of what no event has sent
+EACH = 40  # bits in which a stream counts its events
 EVENT = 2  # place of the event's number in a log of writes: key, value before, event
 
 
@@ -77,6 +79,13 @@ class Shard:
         self.outputs.clear()
         return changes, outputs
 
+    def fail(self, why: Exception) -> None:
+        """Tells whoever waits for what was sent that it will not go out."""
+        for output in self.outputs:
+            if output[-1] is not None:
+                output[-1].failed(why)
+        self.outputs.clear()
+
     def close(self) -> None:
         for rows in self.rows:
             rows.close()
@@ -110,6 +119,13 @@ class Shadow(Shard):
             self.rows[table] = Veil(shard.rows[table])
             self.logs[table] = []
 
+    def forget(self) -> None:
+        """The record is done: what was sent went out when it was folded first."""
+        for output in self.outputs:
+            if output[-1] is not None:
+                output[-1].committed()
+        self.outputs.clear()
+
 
 class Veil(Rows):
     """Rows that can be written to without effect."""
@@ -129,6 +145,12 @@ class Veil(Rows):
         self.pop(key, None)
         self._hidden.add(key)
 
+    def everything(self) -> Iterator[Any]:
+        yield from self
+        for key in self._below.everything():
+            if not dict.__contains__(self, key) and key not in self._hidden:
+                yield key
+
 
 class Plain:
     """The fields of a cursor, where `quick.c` could not be compiled."""
@@ -147,11 +169,14 @@ class Cursor(quick.Cursor if quick else Plain):  # type: ignore[misc]
 
     def __init__(self) -> None:
         Cursor.streams += 1
-        self.number = self.base = Cursor.streams << 48
+        self.number = self.base = Cursor.streams << EACH
+        self.rows: list[Rows] = []
+        self.logs: list[list[Any]] = []
+        self.outputs: list[Output] = []
         self.limit = 0
         self.taken = 1  # events in hand
         self.resting = True
-        self.since = 0.0  # when it was first seen with the event it has in hand
+        self.since = 0.0  # when its time slice began
         self.batch: Any = None
 
     def enter(self, shard: Shard) -> None:

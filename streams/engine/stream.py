@@ -18,7 +18,7 @@ from streams.engine.dead import Refused
 from streams.engine.event import Moving
 from streams.engine.shard import Cursor, current
 from streams.engine.topic import Topic, Undecodable
-from streams.engine.work import LOOK, SLICE, Stopped
+from streams.engine.work import LOOK, SLICE, Stopped, shares
 
 NO_ACKS = "an agent cannot acknowledge by hand: an event is done when the agent asks for the next one; leave noack out"
 
@@ -135,10 +135,29 @@ class Stream(FaustStream[Any]):
             return
         finally:
             if self._reader is reader:
+                self._leave(cursor, consumer)
                 self._channel_stop_iteration(channel)
                 if started:
                     await self.stop()
                     self.service_reset()
+
+    def _leave(self, cursor: Cursor, consumer: Any) -> None:
+        """Nobody reads any more. An event after which the agent left is done; one that the end broke off is not."""
+        batch = cursor.batch
+        if batch is not None and not cursor.resting and not batch.dropped:
+            if self.should_stop:
+                cursor.shard.undo(cursor.number)
+            else:
+                cursor.number += cursor.taken
+                batch.lane.settle()
+                consumer.delivery.moved()
+        cursor.resting = True
+        if batch is not None and batch.shared and batch.begun:
+            cursor.batch = None
+            consumer.delivery.done(batch)  # others go on without this one
+        if cursor in consumer.work.cursors:
+            consumer.work.cursors.remove(cursor)
+        self.cursor = None
 
     def _begin(self, consumer: Any) -> Cursor:
         if not self.channel.is_iterator:
@@ -155,14 +174,19 @@ class Stream(FaustStream[Any]):
 
     async def _next_batch(self, queue: Any, consumer: Any, cursor: Cursor) -> Any:
         """The next batch of the queue, not before a commit that wants quiet has it."""
+        work = consumer.work
+
+        def head() -> Any:
+            return None if queue.empty() else queue._queue[0]
+
         while True:
-            if queue.empty() or time.perf_counter() - cursor.since > SLICE or consumer.work.quiescing:
-                await consumer.work.breathe(cursor)
+            if queue.empty() or time.perf_counter() - cursor.since > SLICE or work.quiescing:
+                await work.breathe(cursor, head)
                 cursor.resting, cursor.since = True, time.perf_counter()
             if not queue.empty():
                 return queue.get_nowait()
             batch = await queue.get()
-            if not consumer.work.quiescing or (isinstance(batch, Batch) and batch.shared and batch.begun):
+            if not work.quiescing or shares(batch):
                 return batch
             queue._queue.appendleft(batch)  # a commit began while we waited
 
@@ -256,6 +280,11 @@ class Stream(FaustStream[Any]):
                         value = await value
             except Skip:
                 continue
+            except Exception:
+                if n - 1 == at:
+                    raise
+                n -= 1  # the ones before it are good; it comes first next time
+                break
             good.append((n - 1 - at, value))
         return good, n - at
 

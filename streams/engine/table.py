@@ -24,7 +24,7 @@ OUTSIDE = "Cannot modify table key from outside of stream iteration"
 class Plain:
     """A table's look-ups, where `quick.c` could not be compiled."""
 
-    number = -1
+    number = 1 << 30  # of no table: it is not declared yet
     windowed = False
 
     def __getitem__(self, key: Any) -> Any:

@@ -45,7 +45,6 @@ class Cut:
     positions: list[tuple[int, bytes]] = field(default_factory=list)  # partition number, record
     raw: dict[tuple[int, int], dict[bytes, bytes | None]] = field(default_factory=dict)  # as written: (table, number)
     ends: dict[tuple[int, int], int] = field(default_factory=dict)  # next changelog offset: (table, number)
-    events: int = 0
     number: int = 0
 
     def __bool__(self) -> bool:
@@ -96,10 +95,6 @@ class Keeper:
             self.producer = None
             raise
 
-    def refused(self, why: str) -> None:
-        """The broker did not take a record; the commit under way fails."""
-        self._failed = why
-
     def _begin(self) -> None:
         self._failed = ""
         producer = self._new_producer(self._reported)
@@ -138,14 +133,14 @@ class Keeper:
                 except BufferError:
                     pass
             known.add(topic)
-            told = sent.told if sent and sent.wanted else self._reported
+            told = self._told(sent) if sent and sent.wanted else self._reported
             send(topic, key, value, partition, timestamp, headers, told)
         for change in cut.changes:
             self._write(change, cut)
         for number, position in cut.positions:
             for table, changelog in enumerate(self.changelogs):
-                told = _noted(cut, table, number) if changelog.stored else None
-                send(changelog.topic, key_of(number), position, number, 0, None, told)
+                noted = _noted(cut, table, number) if changelog.stored else None
+                send(changelog.topic, key_of(number), position, number, 0, None, noted)
 
     def _write(self, change: Change, cut: Cut) -> None:
         """One record per changed row, its newest value."""
@@ -183,6 +178,17 @@ class Keeper:
             raise Undelivered(self._failed)
         if left:
             raise Undelivered(f"{left} records were not taken within {WITHIN:.0f} s")
+
+    def _told(self, sent: Any) -> Callable[[Any, Any], None]:
+        """For delivery reports of records that somebody waits for."""
+
+        def told(error: Any, message: Any) -> None:
+            if error is None:
+                sent.delivered(message)
+            else:
+                self._reported(error, message)
+
+        return told
 
     def _reported(self, error: Any, message: Any) -> None:
         """Delivery report of a record that nobody asked after."""

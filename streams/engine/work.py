@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from streams.engine.batch import Batch, Lane
 from streams.engine.recovery import Place
-from streams.engine.shard import Cursor, Shard
+from streams.engine.shard import EACH, Cursor, Shard
 
 SLICE = 0.005  # seconds that a stream may keep the loop
 LOOK = 64  # events between two looks at the clock
@@ -36,14 +37,17 @@ class Work:
 
     def counted(self) -> int:
         """Events so far, over all streams."""
-        return sum(cursor.number & ((1 << 48) - 1) for cursor in self.cursors)
+        return sum(cursor.number & ((1 << EACH) - 1) for cursor in self.cursors)
 
-    async def breathe(self, cursor: Cursor) -> None:
-        """Between two events: lets others run, and waits while a commit wants quiet."""
+    async def breathe(self, cursor: Cursor, next: Callable[[], Any] = lambda: None) -> None:
+        """Between two events: lets others run, and waits while a commit wants quiet.
+
+        `next` tells what the stream would go on with, where that is not the batch in hand.
+        """
         cursor.resting = True
         try:
             await asyncio.sleep(0)
-            while self.quiescing and _must_rest(cursor.batch):
+            while self.quiescing and not shares(cursor.batch or next()):
                 await self._open.wait()
         finally:
             cursor.resting = False
@@ -51,7 +55,7 @@ class Work:
 
     async def be_quiet(self) -> None:
         """Until no stream is in the middle of an event that wrote or sent something. Almost always that is at once."""
-        while any(map(_loud, self.cursors)):
+        while any(map(_loud, self.cursors)) or any(lane.shares for lane in self.lanes.values()):
             self.quiescing = True
             self._open.clear()
             await self._let_look_up()
@@ -63,8 +67,11 @@ class Work:
 
     async def end_events(self, lanes: Iterable[Lane]) -> None:
         """Until no stream is in the middle of an event of these."""
+        lanes = list(lanes)
         going = set(map(id, lanes))
-        while any(not c.resting and c.batch is not None and id(c.batch.lane) in going for c in self.cursors):
+        while any(lane.shares for lane in lanes) or any(
+            not c.resting and c.batch is not None and id(c.batch.lane) in going for c in self.cursors
+        ):
             await self._let_look_up()
 
     async def _let_look_up(self) -> None:
@@ -73,13 +80,10 @@ class Work:
         await asyncio.sleep(QUIET)
 
 
-def _must_rest(batch: Batch | None) -> bool:
-    """Agents that share a batch finish it, so that they are at one offset."""
-    return batch is None or not batch.shared or not batch.begun
+def shares(batch: Any) -> bool:
+    """Whether it is one that another agent has begun: agents finish it together, so that they are at one offset."""
+    return isinstance(batch, Batch) and batch.shared and batch.begun and not batch.dropped
 
 
 def _loud(cursor: Cursor) -> bool:
-    batch = cursor.batch
-    if batch is not None and batch.shared and batch.begun and not batch.dropped and batch.left:
-        return True
-    return not cursor.resting and batch is not None and cursor.shard.touched(cursor.number)
+    return not cursor.resting and cursor.batch is not None and cursor.shard.touched(cursor.number)
