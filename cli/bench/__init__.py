@@ -87,6 +87,7 @@ def stream(
     events: Annotated[int, typer.Option(min=10_000)] = 1_000_000,
     rounds: Annotated[int, typer.Option(min=1, max=20)] = 5,
     peers: Annotated[bool, typer.Option(help="Also Kafka Streams, Quix Streams, stock Faust, a raw loop.")] = True,
+    only: Annotated[str, typer.Option(help="Part of the name of a workload, recovery or latency.")] = "",
 ) -> None:
     """The engine beside its peers: rates, recovery, latency; on a broker of its own. Takes an hour with all rounds."""
     from cli.bench.stream import measure, ratios
@@ -94,7 +95,7 @@ def stream(
 
     if peers:
         _peers_are_there()
-    rows = measure(events, rounds, peers, lambda text: typer.echo(text, err=True))
+    rows = measure(events, rounds, peers, only, lambda text: typer.echo(text, err=True))
     told = report("stream", rows)
     if as_json:
         typer.echo(json.dumps(told | {"ratios": ratios(rows)}, indent=2))

@@ -146,19 +146,24 @@ class Bench:
             removed.result()
 
 
-def measure(events: int, rounds: int, peers: bool, say: Callable[[str], None]) -> list[Row]:
-    """Events a second, and per CPU second, for each workload and system; then recovery and latency of the engine."""
+def measure(events: int, rounds: int, peers: bool, only: str, say: Callable[[str], None]) -> list[Row]:
+    """Events a second, and per CPU second, for each workload and system; then recovery and latency of the engine.
+
+    `only` leaves out the workloads whose title does not hold it.
+    """
     with tempfile.TemporaryDirectory(prefix="soulfra-stream-") as folder:
         bench = Bench(Path(folder), events, say)
         bench.kafka.start()
         try:
             bench.fill()
-            return [*_rates(bench, rounds, peers), *_recovery(bench, rounds), *_latency(bench, rounds)]
+            rows = list(_rates(bench, rounds, peers, only))
+            rows += _recovery(bench, rounds) if only in "recovery" else ()
+            return [*rows, *(_latency(bench, rounds) if only in "latency" else ())]
         finally:
             bench.kafka.stop()
 
 
-def _rates(bench: Bench, rounds: int, peers: bool) -> Iterator[Row]:
+def _rates(bench: Bench, rounds: int, peers: bool, only: str) -> Iterator[Row]:
     usage = Workload(
         "usage.recorded into the usage tables",
         "usage",
@@ -167,6 +172,8 @@ def _rates(bench: Bench, rounds: int, peers: bool) -> Iterator[Row]:
         systems=("soulfra",),
     )
     for workload in (*WORKLOADS, usage):
+        if only not in workload.title:
+            continue
         events = bench.events // 5 if workload is usage else bench.events
         systems = [system for system in workload.systems if peers or system == "soulfra"]
         rates: dict[str, list[float]] = {system: [] for system in systems}
