@@ -10,8 +10,8 @@ from pathlib import Path
 import msgspec
 
 from soulfra import persona
-from soulfra.chat import Message, Skipped, Unreadable, formats, recognise_file
-from soulfra.chat.archive import opened, unpacked
+from soulfra.chat import Export, Message, Part, Skipped, Unreadable, formats, part_of, recognise_file
+from soulfra.chat.archive import opened, small, unpacked
 from soulfra.insights import REDUCERS, SHOWN, Insight, Reader, cues
 from soulfra.insights.exposure import Exposure
 from soulfra.style import Style
@@ -162,18 +162,19 @@ def _batches(
 ) -> Iterator[list[Message]]:  # fmt: skip
     """The messages of the file, or of the members of a zip one after the other."""
     reading = formats()[format]
-    for n, member in enumerate(members or [""]):
-        part = file
-        if member:
-            with opened(file, limit) as archive:
-                part = unpacked(archive, member, workspace / f"member-{n}", limit)
-        size, whole = part.stat().st_size or 1, len(members) or 1
-        if member and part.stat().st_size == 0:
-            skipped.add("an empty file in the zip", member)
-            continue
-        yield from reading.read(part, skipped, _within(progress, n, size, whole))
-        if member:
-            part.unlink()
+    if not members:
+        yield from reading.read(part_of(file), skipped, _within(progress, 0, file.stat().st_size or 1, 1))
+    else:
+        with opened(file, limit) as archive:
+            export = Export(lambda name: small(archive, name))
+            for n, member in enumerate(members):
+                path = unpacked(archive, member, workspace / f"member-{n}", limit)
+                if size := path.stat().st_size:
+                    part = Part(path, member, export)
+                    yield from reading.read(part, skipped, _within(progress, n, size, len(members)))
+                else:
+                    skipped.add("an empty file in the zip", member)
+                path.unlink()
     progress(1.0)
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from soulfra import persona
 from soulfra.analysis import Analysis, analyse, encoded
-from soulfra.chat import Message, Skipped, Unreadable, formats
+from soulfra.chat import Message, Skipped, Unreadable, formats, part_of
 from soulfra.insights import REDUCERS, Insight, Reader
 from soulfra.insights.insight import QUOTE, Best, quote
 from soulfra.private import found, masked
@@ -40,7 +40,7 @@ def analysed(tmp_path: Path) -> Analysed:
 
 
 def messages(file: Path, format: str) -> list[Message]:
-    return [message for batch in formats()[format].read(file, Skipped(), lambda at: None) for message in batch]
+    return [message for batch in formats()[format].read(part_of(file), Skipped(), lambda at: None) for message in batch]
 
 
 def told(*batches: list[Message]) -> list[Insight]:

@@ -14,6 +14,7 @@ MEMBERS = 20_000  # Slack has many
 RATIO, FLOOR = 200, 1024 * 1024  # inflated bytes per packed one, and the size below which the ratio says nothing
 TIMES = 4  # all members together, as a multiple of the upload limit
 CHUNK = 1024 * 1024
+SMALL = 32 * CHUNK  # bytes of a member that is read whole: who is who
 DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, NotImplementedError, RuntimeError)
 
 
@@ -60,3 +61,15 @@ def unpacked(archive: zipfile.ZipFile, name: str, to: Path, limit: int) -> Path:
     except DAMAGED as broken:
         raise Unreadable(f"a file in the zip is damaged ({type(broken).__name__}); download the export again") from None
     return to
+
+
+def small(archive: zipfile.ZipFile, name: str) -> bytes | None:
+    """A member that other members refer to, or None when it is not there, too large or damaged."""
+    found = next((one for one in archive.infolist() if one.filename.lower() == name.lower()), None)
+    if found is None or found.file_size > SMALL:
+        return None
+    try:
+        with archive.open(found) as packed:
+            return packed.read(SMALL)
+    except DAMAGED:
+        return None

@@ -4,64 +4,96 @@ from __future__ import annotations
 
 import mmap
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
 from soulfra.chat.message import Progress, Skipped, Unreadable
 
 Element = TypeVar("Element", bound=msgspec.Struct)
+Outer = TypeVar("Outer", bound=msgspec.Struct)
 BYTE = re.compile(r"\(byte (\d+)\)")
 MARK = 120  # bytes of an element by which it is found again
 ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..(?=\\u[dD][c-fC-F])\\u....|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.S)
 
 
-class Wrapped(msgspec.Struct):
-    """Some exports wrap the array."""
+class Shape(NamedTuple, Generic[Outer]):
+    """How an export wraps the array of its elements."""
 
+    outer: type[Outer]
+    elements: Callable[[Outer], list[msgspec.Raw]]
+
+
+class Wrapped(msgspec.Struct):
     conversations: list[msgspec.Raw]
 
 
-def elements(file: Path, kind: type[Element], skipped: Skipped, progress: Progress) -> Iterator[tuple[int, Element]]:
+WRAPPED = Shape(Wrapped, lambda outer: outer.conversations)
+
+
+def elements(
+    file: Path, kind: type[Element], skipped: Skipped, progress: Progress, shape: Shape[Any] = WRAPPED
+) -> Iterator[tuple[int, Element]]:
     """Each element with the byte at which it begins. One that is not of the kind is counted and passed over.
 
     Raises Unreadable with the byte when the file is no JSON, or ends in the middle.
     """
+    with pages_of(file, list[msgspec.Raw], shape.outer) as (pages, found):
+        for at, raw in located(pages, found if isinstance(found, list) else shape.elements(found)):
+            if (element := decoded(raw, kind, skipped, at)) is not None:
+                yield at, element
+            progress(at + len(memoryview(raw)))
+
+
+@contextmanager
+def pages_of(file: Path, kind: Any, wrapped: Any = None) -> Iterator[tuple[mmap.mmap | bytes, Any]]:
+    """The file's own pages, and what they hold: of the one kind, or of the other where the document is an object.
+
+    Where half an emoji was cut off, the pages are a copy in which it is U+FFFD. Raises Unreadable with the byte.
+    """
     with file.open("rb") as opened:
-        pages, found = _raw(mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ))
-        at = 0
-        for raw in found:
-            at = pages.find(bytes(memoryview(raw)[:MARK]), at)
-            try:
-                yield at, msgspec.json.decode(raw, type=kind, strict=False)
-            except (msgspec.DecodeError, msgspec.ValidationError, RecursionError, UnicodeDecodeError):
-                skipped.add("a conversation is not of this format", f"byte {at}")
-            at += len(memoryview(raw))
-            progress(at)
-
-
-def _raw(pages: mmap.mmap) -> tuple[mmap.mmap | bytes, list[msgspec.Raw]]:
-    """The elements, and the pages they lie in: where half an emoji was cut off, a copy in which it is U+FFFD."""
-    try:
+        pages = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
         try:
-            return pages, _array(pages)
-        except msgspec.DecodeError as broken:
-            if "hex escape" not in str(broken) and "surrogate" not in str(broken):
-                raise
-            whole = ESCAPE.sub(lambda escape: b"\\ufffd" if escape[1] else escape[0], pages)
-            return whole, _array(whole)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as broken:
-        raise _told(str(broken), len(pages)) from None
+            held, document = _whole(pages, kind, wrapped)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as broken:
+            raise _told(str(broken), len(pages)) from None
+        yield held, document
 
 
-def _array(pages: mmap.mmap | bytes) -> list[msgspec.Raw]:
+def located(pages: mmap.mmap | bytes, raws: list[msgspec.Raw], at: int = 0) -> Iterator[tuple[int, msgspec.Raw]]:
+    """Each with the byte at which it begins, looked for from `at` on."""
+    for raw in raws:
+        at = pages.find(bytes(memoryview(raw)[:MARK]), at)
+        yield at, raw
+        at += len(memoryview(raw))
+
+
+def decoded(raw: msgspec.Raw | bytes, kind: type[Element], skipped: Skipped, at: int) -> Element | None:
+    """The element, or None where it is of another kind, which is counted."""
+    try:
+        return msgspec.json.decode(raw, type=kind, strict=False)
+    except (msgspec.DecodeError, msgspec.ValidationError, RecursionError, UnicodeDecodeError):
+        skipped.add(f"{kind.__doc__ or 'a part'} is not of this format", f"byte {at}")
+        return None
+
+
+def _whole(pages: mmap.mmap, kind: Any, wrapped: Any) -> tuple[mmap.mmap | bytes, Any]:
+    try:
+        return pages, _document(pages, kind, wrapped)
+    except msgspec.DecodeError as broken:
+        if "hex escape" not in str(broken) and "surrogate" not in str(broken):
+            raise
+        whole = ESCAPE.sub(lambda escape: b"\\ufffd" if escape[1] else escape[0], pages)
+        return whole, _document(whole, kind, wrapped)
+
+
+def _document(pages: mmap.mmap | bytes, kind: Any, wrapped: Any) -> Any:
     first = pages[:64].lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
     content = memoryview(pages)[3:] if pages[:3] == b"\xef\xbb\xbf" else memoryview(pages)
-    if first == b"{":
-        return msgspec.json.decode(content, type=Wrapped).conversations
-    return msgspec.json.decode(content, type=list[msgspec.Raw])
+    return msgspec.json.decode(content, type=wrapped if wrapped is not None and first == b"{" else kind)
 
 
 def _told(why: str, size: int) -> Unreadable:

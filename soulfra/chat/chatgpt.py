@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from soulfra.chat.array import elements
-from soulfra.chat.message import Kind, Message, Progress, Recognition, Role, Skipped, batches, cleaned
+from soulfra.chat.message import Kind, Message, Part, Progress, Recognition, Role, Skipped, batches, cleaned
 
 ROLES: dict[str, tuple[str, Role]] = {
     "user": ("You", "person"),
@@ -50,6 +49,8 @@ class Node(msgspec.Struct):
 
 
 class Conversation(msgspec.Struct):
+    """a conversation"""
+
     mapping: dict[str, Node]
     id: str | None = None
     conversation_id: str | None = None
@@ -68,10 +69,10 @@ class ChatGPT:
             return Recognition(self.name, 0.99, "its conversations are trees with a mapping, as ChatGPT exports them")
         return None
 
-    def read(self, file: Path, skipped: Skipped, progress: Progress) -> Iterator[list[Message]]:
+    def read(self, part: Part, skipped: Skipped, progress: Progress) -> Iterator[list[Message]]:
         return batches(
             message
-            for n, (at, conversation) in enumerate(elements(file, Conversation, skipped, progress))
+            for n, (at, conversation) in enumerate(elements(part.path, Conversation, skipped, progress))
             for message in _messages(conversation, at, n)
         )
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from soulfra.chat.array import elements
-from soulfra.chat.message import Kind, Message, Progress, Recognition, Role, Skipped, batches, cleaned
+from soulfra.chat.message import Kind, Message, Part, Progress, Recognition, Role, Skipped, batches, cleaned
 
 SPEAKERS: dict[str, tuple[str, Role]] = {"human": ("You", "person"), "assistant": ("Claude", "assistant")}
 
@@ -26,6 +25,8 @@ class Said(msgspec.Struct):
 
 
 class Conversation(msgspec.Struct):
+    """a conversation"""
+
     chat_messages: list[Said]
     uuid: str | None = None
     name: str | None = None
@@ -44,10 +45,10 @@ class Claude:
             )
         return None
 
-    def read(self, file: Path, skipped: Skipped, progress: Progress) -> Iterator[list[Message]]:
+    def read(self, part: Part, skipped: Skipped, progress: Progress) -> Iterator[list[Message]]:
         return batches(
             message
-            for n, (at, conversation) in enumerate(elements(file, Conversation, skipped, progress))
+            for n, (at, conversation) in enumerate(elements(part.path, Conversation, skipped, progress))
             for message in _messages(conversation, at, n, skipped)
         )
 

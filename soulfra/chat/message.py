@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
 
@@ -70,6 +70,55 @@ class Skipped:
 Progress = Callable[[int], None]  # bytes read so far
 
 
+class Names:
+    """Who is who: one name for each identity, however it is written later, and no name for two of them."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+        self._taken: dict[str, int] = {}
+
+    def of(self, identity: str, name: str) -> str:
+        """The name of an identity; a second person of the same name gets a number."""
+        if (known := self._names.get(identity)) is not None:
+            return known
+        clean = cleaned(name) or identity
+        times = self._taken[clean] = self._taken.get(clean, 0) + 1
+        self._names[identity] = given = clean if times == 1 else f"{clean} ({times})"
+        return given
+
+
+class Export:
+    """What belongs together: one file, or the members of a zip. `names` are remembered over all its parts."""
+
+    def __init__(self, beside: Callable[[str], bytes | None] = lambda name: None) -> None:
+        self.names = Names()
+        self.memo: dict[str, Any] = {}  # what a format wants to know again at the next part
+        self._beside = beside
+        self._read: dict[str, Any] = {}
+
+    def beside(self, name: str) -> Any:
+        """Another member of the zip, read as JSON; None when it is not there or no JSON."""
+        if name not in self._read:
+            try:
+                self._read[name] = msgspec.json.decode(self._beside(name) or b"null")
+            except msgspec.DecodeError:
+                self._read[name] = None
+        return self._read[name]
+
+
+class Part(NamedTuple):
+    """A file to read: where it lies now, what it is called in its zip, and what it belongs to."""
+
+    path: Path
+    name: str
+    export: Export
+
+
+def part_of(file: Path) -> Part:
+    """A file that stands alone."""
+    return Part(file, "", Export())
+
+
 class Format(Protocol):
     """One kind of export. A package adds its own by the entry point group `soulfra.formats`."""
 
@@ -79,7 +128,7 @@ class Format(Protocol):
 
     def recognises(self, head: bytes, name: str) -> Recognition | None: ...
 
-    def read(self, file: Path, skipped: Skipped, progress: Progress) -> Iterator[list[Message]]: ...
+    def read(self, part: Part, skipped: Skipped, progress: Progress) -> Iterator[list[Message]]: ...
 
 
 def cleaned(text: str) -> str:

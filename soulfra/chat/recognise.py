@@ -6,11 +6,13 @@ import re
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
+from zipfile import ZipFile
 
 from soulfra.chat.archive import opened
 from soulfra.chat.message import Format, Recognition, Unreadable
 
 HEAD = 65_536  # bytes that are looked at
+LOOKED_AT = 20  # members of a zip, until one is not empty
 EMPTY = "the file is empty; export the chat again"
 ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 PICTURES = {
@@ -18,14 +20,6 @@ PICTURES = {
     b"RIFF": "a sound, film or WebP picture", b"\x1f\x8b": "a gzip file", b"7z\xbc\xaf": "a 7z archive",
     b"Rar!": "a RAR archive",
 }  # fmt: skip
-NOT_YET = (
-    ("Telegram", (b'"date_unixtime"', b'"from_id"'), any),
-    ("Discord", (b'"guild"', b'"channel"', b'"messages"'), all),
-    ("Google Takeout", (b'"header"', b'"title"', b'"time"'), all),
-    ("Slack", (b'"ts"', b'"type"', b'"message"'), all),
-    ("ShareGPT", (b'"conversations"', b'"from"', b'"value"'), all),
-    ("OpenAI JSONL", (b'"messages"', b'"role"', b'"content"'), all),
-)
 TELEGRAM_HTML = re.compile(rb"<!DOCTYPE html>.*?(Exported Data|tgme|page_header)", re.S | re.I)
 KEY = re.compile(r'"([A-Za-z_][A-Za-z0-9_ ]{0,30})"\s*:')
 
@@ -64,25 +58,32 @@ def recognise_file(file: Path, name: str, limit: int, forced: str | None = None)
 
 
 def _in_zip(file: Path, limit: int, forced: str | None) -> tuple[Recognition, list[str]]:
+    """The surest of the formats of which the zip has files; of two that are as sure, the one with more of them."""
     with opened(file, limit) as archive:
         names = sorted(archive.namelist())
+        found = []
         for format in formats().values():
             members = [name for name in names if format.members.search(name)]
-            if not members or (forced and format.name != forced):
-                continue
-            try:
-                with archive.open(members[0]) as member:
-                    known = format.recognises(member.read(HEAD), members[0])
-            except Exception as broken:
-                raise Unreadable(
-                    f"a file in the zip is damaged ({type(broken).__name__}); download the export again"
-                ) from None
-            if known or forced:
-                return known or Recognition(format.name, 1.0, "it was asked for"), members
-    if {"users.json", "channels.json"} <= set(names):
-        raise Unreadable("this is a Slack export, which is not read yet; ChatGPT, Claude and WhatsApp are")
+            if members and forced in (None, "", format.name):
+                known = format.recognises(_head_of(archive, members), members[0])
+                if known or forced:
+                    found.append((known or Recognition(format.name, 1.0, "it was asked for"), members))
+    if found:
+        return max(found, key=lambda one: (one[0].confidence, len(one[1]), one[0].format))
     raise Unreadable(f"none of the {len(names)} files in the zip is a chat of a known format; tried were "
                      f"{', '.join(format.title for format in formats().values())}")  # fmt: skip
+
+
+def _head_of(archive: ZipFile, members: list[str]) -> bytes:
+    """The beginning of the first member that is not empty."""
+    try:
+        for name in members[:LOOKED_AT]:
+            with archive.open(name) as member:
+                if len(head := member.read(HEAD)) > len("[]"):
+                    return head
+    except Exception as broken:
+        raise Unreadable(f"a file in the zip is damaged ({type(broken).__name__}); download the export again") from None
+    return b""
 
 
 def _refuse(head: bytes) -> None:
@@ -94,11 +95,6 @@ def _refuse(head: bytes) -> None:
     if TELEGRAM_HTML.search(head[:8192]):
         raise Unreadable("this is an HTML export, as Telegram makes by default; export again and choose "
                          "«Machine-readable JSON» as the format")  # fmt: skip
-    if any(format.recognises(head, "") for format in formats().values()):
-        return
-    for kind, marks, needed in NOT_YET:
-        if head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"[", b"{") and needed(mark in head for mark in marks):
-            raise Unreadable(f"this looks like {kind}, which is not read yet; ChatGPT, Claude and WhatsApp are")
 
 
 def _seen(head: bytes) -> str:

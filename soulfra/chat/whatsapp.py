@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from soulfra.chat.message import Kind, Message, Progress, Recognition, Skipped, Unreadable, batches, cleaned
+from soulfra.chat.message import Kind, Message, Part, Progress, Recognition, Skipped, Unreadable, batches, cleaned
 
 MARKS = "\u200e\u200f\ufeff\u202a\u202c"
 SPACE = r"[ \u00a0\u2009\u202f]"
@@ -69,10 +69,10 @@ class WhatsApp:
                 )
         return None
 
-    def read(self, file: Path, skipped: Skipped, progress: Progress) -> Iterator[list[Message]]:
-        phone, encoding = _template(file)
-        order = _order(file, phone, encoding)
-        return batches(_messages(file, phone, encoding, order, skipped, progress))
+    def read(self, part: Part, skipped: Skipped, progress: Progress) -> Iterator[list[Message]]:
+        phone, encoding = _template(part.path)
+        order = _order(part.path, phone, encoding)
+        return batches(_messages(part.path, phone, encoding, order, skipped, progress))
 
 
 def _encoding(head: bytes) -> str:
