@@ -76,7 +76,14 @@ class Kafka(Process):
         if (self.folder / "log" / "meta.properties").exists():
             return
         cluster = urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")
-        tool = ["kafka.tools.StorageTool", "format", "--standalone", f"--cluster-id={cluster}", "-c", str(self._settings)]
+        tool = [
+            "kafka.tools.StorageTool",
+            "format",
+            "--standalone",
+            f"--cluster-id={cluster}",
+            "-c",
+            str(self._settings),
+        ]
         done = subprocess.run([*self._java(), *tool], capture_output=True, text=True, check=False)
         if done.returncode:
             raise Failed(f"the folder {self.folder} cannot be made Kafka's:\n{done.stdout}{done.stderr}".rstrip())
