@@ -95,7 +95,8 @@ def test_a_dead_letter_says_why_and_keeps_quotes_of_the_event_out_of_it(ledger: 
 
 
 def test_assigned_and_not_progressing_is_not_live() -> None:
-    consumer = SimpleNamespace(assignment=lambda: {TP(USAGE.name, 3)}, lanes={(USAGE.name, 3)}, highwater=lambda _: 9,
+    work = SimpleNamespace(lanes={(USAGE.name, 3)})
+    consumer = SimpleNamespace(assignment=lambda: {TP(USAGE.name, 3)}, work=work, highwater=lambda _: 9,
                                next_of=lambda *_: 5)  # fmt: skip
     progress = Progress(SimpleNamespace(consumer=consumer))  # type: ignore[arg-type]
     progress.measure()

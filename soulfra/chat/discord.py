@@ -12,7 +12,19 @@ from typing import Any
 import msgspec
 
 from soulfra.chat.array import decoded, located, pages_of
-from soulfra.chat.message import Kind, Message, Names, Part, Progress, Recognition, Role, Skipped, batches, cleaned
+from soulfra.chat.message import (
+    Kind,
+    Message,
+    Names,
+    Part,
+    Progress,
+    Recognition,
+    Role,
+    Skipped,
+    Unreadable,
+    batches,
+    cleaned,
+)
 
 EXPORTER = ("AuthorID", "Author", "Date", "Content")
 PACKAGE = ("ID", "Timestamp", "Contents")
@@ -132,7 +144,10 @@ def _rows(part: Part, skipped: Skipped, progress: Progress) -> Iterator[Message]
     """CSV, with quoted line breaks."""
     lines = Lines(part.path.open("rb"))
     rows = csv.reader(lines)
-    columns = [column.lstrip("\ufeff") for column in next(rows, [])]
+    try:
+        columns = [column.lstrip("\ufeff") for column in next(rows, [])]
+    except csv.Error as broken:
+        raise Unreadable(f"the first line names no columns: {broken}", "line 1") from None
     exporter = tuple(columns[:4]) == EXPORTER
     begins = lines.at
     while True:
@@ -200,7 +215,8 @@ class Lines:
             self._opened.close()
             raise StopIteration
         self.at += len(line)
-        return line.decode(errors="replace").replace("\x00", "")
+        text = line.decode(errors="replace").replace("\x00", "")
+        return text.rstrip("\r\n").replace("\r", " ") + "\n"
 
 
 def _at(text: str | None) -> datetime | None:

@@ -47,7 +47,7 @@ class Generic:
         text = decoded_head(head).lstrip("\ufeff \t\r\n")
         if self.name == "csv":
             columns = [
-                column.strip().lower() for column in next(csv.reader([text.split("\n", 1)[0]], dialect_of(text)), [])
+                column.strip('" \r').lower() for column in text.split("\n", 1)[0].split(dialect_of(text).delimiter)
             ]
             known = text[:1] not in "[{" and bool(len(columns) > 1 and _of(columns, WHAT) and _of(columns, WHO))
         else:
@@ -105,7 +105,11 @@ def _of_csv(path: Any, skipped: Skipped, progress: Progress) -> Iterator[tuple[i
     csv.field_size_limit(WIDEST)
     with path.open(encoding=encoding_of(head), errors="replace", newline="") as lines:
         rows = csv.DictReader((line.replace("\x00", "") for line in lines), dialect=dialect_of(text))
-        if not rows.fieldnames:
+        try:
+            named = bool(rows.fieldnames)
+        except csv.Error:
+            named = False
+        if not named:
             raise Unreadable("the first line names no columns", "line 1")
         n = 0
         while True:
