@@ -89,7 +89,8 @@ def _counted(counter: Counter, bootstrap: str, events: int, kills: int, say: Cal
 def _fill(bootstrap: str, name: str, events: int) -> None:
     topics = [NewTopic(f"{name}-in", PARTITIONS, 1), NewTopic(f"{name}-out", PARTITIONS, 1)]
     topics.append(NewTopic(f"{name}-totals-changelog", PARTITIONS, 1, config={"cleanup.policy": "compact"}))
-    for made in AdminClient({"bootstrap.servers": bootstrap}).create_topics(topics).values():
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    for made in admin.create_topics(topics).values():
         made.result()
     producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 20, "queue.buffering.max.messages": events + 1})
     for n in range(events):
