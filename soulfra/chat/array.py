@@ -4,45 +4,34 @@ from __future__ import annotations
 
 import mmap
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from soulfra.chat.message import Progress, Skipped, Unreadable
 
 Element = TypeVar("Element", bound=msgspec.Struct)
-Outer = TypeVar("Outer", bound=msgspec.Struct)
 BYTE = re.compile(r"\(byte (\d+)\)")
 MARK = 120  # bytes of an element by which it is found again
 ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..(?=\\u[dD][c-fC-F])\\u....|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.S)
 
 
-class Shape(NamedTuple, Generic[Outer]):
-    """How an export wraps the array of its elements."""
-
-    outer: type[Outer]
-    elements: Callable[[Outer], list[msgspec.Raw]]
-
-
 class Wrapped(msgspec.Struct):
+    """Some exports wrap the array."""
+
     conversations: list[msgspec.Raw]
 
 
-WRAPPED = Shape(Wrapped, lambda outer: outer.conversations)
-
-
-def elements(
-    file: Path, kind: type[Element], skipped: Skipped, progress: Progress, shape: Shape[Any] = WRAPPED
-) -> Iterator[tuple[int, Element]]:
+def elements(file: Path, kind: type[Element], skipped: Skipped, progress: Progress) -> Iterator[tuple[int, Element]]:
     """Each element with the byte at which it begins. One that is not of the kind is counted and passed over.
 
     Raises Unreadable with the byte when the file is no JSON, or ends in the middle.
     """
-    with pages_of(file, list[msgspec.Raw], shape.outer) as (pages, found):
-        for at, raw in located(pages, found if isinstance(found, list) else shape.elements(found)):
+    with pages_of(file, list[msgspec.Raw], Wrapped) as (pages, found):
+        for at, raw in located(pages, found if isinstance(found, list) else found.conversations):
             if (element := decoded(raw, kind, skipped, at)) is not None:
                 yield at, element
             progress(at + len(memoryview(raw)))

@@ -11,6 +11,7 @@ import msgspec
 
 from soulfra.chat.array import elements
 from soulfra.chat.message import Kind, Message, Part, Progress, Recognition, Role, Skipped, batches, cleaned
+from soulfra.chat.roles import LATEST
 
 ROLES: dict[str, tuple[str, Role]] = {
     "user": ("You", "person"),
@@ -26,7 +27,6 @@ KINDS: dict[str, Kind] = {
     "reasoning_recap": "reasoning",
     "user_editable_context": "system",
 }
-LAST_YEAR = 4_102_444_800.0  # 2100-01-01 in seconds: later times are mistakes
 
 
 class Author(msgspec.Struct):
@@ -132,7 +132,7 @@ def _text(content: dict[str, Any]) -> str:
 
 
 def _at(said: Said) -> datetime | None:
-    if said.create_time is None or not 0 < said.create_time < LAST_YEAR:
+    if said.create_time is None or not 0 < said.create_time < LATEST:
         return None
     return datetime.fromtimestamp(said.create_time, UTC)
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from soulfra.chat.array import elements
-from soulfra.chat.message import Kind, Message, Part, Progress, Recognition, Role, Skipped, batches, cleaned
+from soulfra.chat.message import Kind, Message, Part, Progress, Recognition, Role, Skipped, batches, cleaned, utc_of
 
 SPEAKERS: dict[str, tuple[str, Role]] = {"human": ("You", "person"), "assistant": ("Claude", "assistant")}
 
@@ -69,7 +68,7 @@ def _messages(conversation: Conversation, at: int, n: int, skipped: Skipped) -> 
             said.uuid or f"{name}/{k}",
             speaker,
             role,
-            _at(said),
+            utc_of(said.created_at),
             text,
             kind,
             seen,
@@ -99,14 +98,6 @@ def _text(said: Said) -> str:
         if isinstance(block, dict) and block.get("type") == "text" and isinstance(block.get("text"), str)
     ]
     return "\n".join(texts) or said.text or ""
-
-
-def _at(said: Said) -> datetime | None:
-    try:
-        at = datetime.fromisoformat(said.created_at or "")
-        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        return None
 
 
 FORMAT = Claude()

@@ -6,14 +6,13 @@ import csv
 import io
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from soulfra.chat.array import decoded, located, pages_of
 from soulfra.chat.message import (
-    Kind,
     Message,
     Names,
     Part,
@@ -24,6 +23,8 @@ from soulfra.chat.message import (
     Unreadable,
     batches,
     cleaned,
+    kind_of,
+    utc_of,
 )
 
 EXPORTER = ("AuthorID", "Author", "Date", "Content")
@@ -125,7 +126,7 @@ def _message(said: Said, channel: str, at: int, names: Names) -> Message:
     text = cleaned(said.content or "")
     spoken = str(said.type) in SAID
     media = bool(said.attachments or said.stickers or said.embeds)
-    kind: Kind = "system" if not spoken else "text" if text else "media" if media else "deleted"
+    kind = kind_of(text, media, spoken)
     role: Role = "system" if not spoken else "tool" if author.isBot else "person"
     reply = str(said.reference.messageId or "") if said.reference else ""
     return Message(channel, str(said.id), speaker, role, _at(said.timestamp), text, kind, kind == "text", reply, at)
@@ -181,7 +182,7 @@ def _written(row: dict[str, str], part: Part, at: int) -> Message:
     """A row of DiscordChatExporter, which has no id of the message."""
     speaker = part.export.names.of(row["AuthorID"], row["Author"].split("#")[0])
     text = cleaned(row["Content"])
-    kind: Kind = "text" if text else "media" if row.get("Attachments") else "deleted"
+    kind = kind_of(text, bool(row.get("Attachments")))
     return Message(
         part.name or "channel", f"byte {at}", speaker, "person", _at(row["Date"]), text, kind, kind == "text", "", at
     )
@@ -191,7 +192,7 @@ def _mine(
     channel: str, id: str, timestamp: str | None, contents: str | None, attachments: str | None, at: int
 ) -> Message:
     text = cleaned(contents or "")
-    kind: Kind = "text" if text else "media" if attachments else "deleted"
+    kind = kind_of(text, bool(attachments))
     return Message(channel, id, "You", "person", _at(timestamp), text, kind, kind == "text", "", at)
 
 
@@ -221,11 +222,7 @@ class Lines:
 
 def _at(text: str | None) -> datetime | None:
     """Discord's times have a zone; those of the data package are in UTC and do not say so."""
-    try:
-        at = datetime.fromisoformat((text or "").replace(" UTC", "+00:00"))
-        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        return None
+    return utc_of((text or "").replace(" UTC", "+00:00"))
 
 
 FORMAT = Discord()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -134,6 +134,20 @@ class Format(Protocol):
 def cleaned(text: str) -> str:
     """The text without control characters, direction marks and lone surrogates."""
     return CONTROL.sub("", text).strip()
+
+
+def kind_of(text: str, media: bool = False, spoken: bool = True) -> Kind:
+    """Of a message of people: what nobody spoke is the system's; without text and media it was deleted."""
+    return "system" if not spoken else "text" if text else "media" if media else "deleted"
+
+
+def utc_of(text: str | None) -> datetime | None:
+    """ISO 8601 in UTC, which the text may leave unsaid; None where it is no time."""
+    try:
+        at = datetime.fromisoformat(text or "")
+        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 def batches(messages: Iterator[Message]) -> Iterator[list[Message]]:

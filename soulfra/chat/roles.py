@@ -13,7 +13,7 @@ ROLES: dict[str, tuple[str, Role]] = {
     **dict.fromkeys(("system", "developer"), ("system", "system")),
     **dict.fromkeys(("tool", "function", "observation"), ("tool", "tool")),
 }  # fmt: skip
-LATEST = 4_102_444_800  # seconds of the year 2100; larger numbers are milliseconds
+LATEST = 4_102_444_800  # seconds of 2100-01-01: later times are mistakes, or in milliseconds
 
 
 def turn(

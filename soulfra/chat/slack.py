@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from soulfra.chat.array import elements
-from soulfra.chat.message import Kind, Message, Part, Progress, Recognition, Role, Skipped, batches, cleaned
+from soulfra.chat.message import Kind, Message, Part, Progress, Recognition, Role, Skipped, batches, cleaned, kind_of
 
 SAID = {None, "", "thread_broadcast", "me_message", "file_share", "bot_message", "reply_broadcast", "file_comment"}
 MARKED = re.compile(r"<([^<>|]*)(?:\|([^<>]*))?>")
@@ -68,9 +68,7 @@ def _message(said: Said, channel: str, at: int, part: Part) -> Message:
     spoken = said.subtype in SAID
     text = cleaned(_text(said.text or "", part))
     media = bool(said.files or said.file)
-    kind: Kind = "system" if not spoken else "text" if text else "media" if media else "deleted"
-    if said.subtype == "tombstone":
-        kind = "deleted"
+    kind: Kind = "deleted" if said.subtype == "tombstone" else kind_of(text, media, spoken)
     role: Role = "system" if not spoken else "tool" if bot or _is_bot(said, part) else "person"
     reply = said.thread_ts if said.thread_ts and said.thread_ts != said.ts else ""
     return Message(channel, said.ts, _speaker(said, part), role, _at(said.ts), text, kind, kind == "text", reply, at)

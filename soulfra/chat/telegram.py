@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from soulfra.chat.array import decoded, located, pages_of
-from soulfra.chat.message import Kind, Message, Names, Part, Progress, Recognition, Role, Skipped, batches, cleaned
+from soulfra.chat.message import Message, Names, Part, Progress, Recognition, Role, Skipped, batches, cleaned, kind_of
 
 MEDIA = ("photo", "file", "sticker_emoji", "media_type", "location_information", "contact_information", "poll")
 GONE = "(deleted account)"
@@ -110,7 +110,7 @@ def _message(said: Said, chat: str, offset: int, names: Names) -> Message:
     speaker = names.of(str(identity or who or GONE), who or GONE)
     text = cleaned(_text(said.text)) or (said.action or "" if service else "")
     media = any(getattr(said, name) for name in MEDIA)
-    kind: Kind = "system" if service else "text" if text else "media" if media else "deleted"
+    kind = kind_of(text, media, spoken=not service)
     role: Role = "system" if service else "person"
     reply = str(said.reply_to_message_id or "")
     return Message(chat, str(said.id), speaker, role, _at(said), text, kind, kind == "text", reply, offset)

@@ -88,20 +88,12 @@ class Delivery:
             return
         size = SHARED if len(lane.channels) > 1 else len(messages)
         for at in range(0, len(messages), size):
-            batch = Batch(lane, messages[at : at + size], shard)
-            first = not lane.batches
-            lane.batches.append(batch)
-            lane.pending += len(batch.messages)
-            if first or not batch.shared:
-                _hand(batch)
+            _put(Batch(lane, messages[at : at + size], shard))
 
     def _open_more(self, lane: Lane) -> None:
         """Single records for agents with concurrency, so many at a time."""
         while lane.held and lane.pending < self.options.open_events:
-            batch = Batch(lane, [lane.held.popleft()], lane.shard)
-            lane.batches.append(batch)
-            lane.pending += 1
-            _hand(batch)
+            _put(Batch(lane, [lane.held.popleft()], lane.shard))
 
     # -- no more than they can take
 
@@ -141,7 +133,7 @@ class Delivery:
             batch.shard.forget()
         lane.settle()
         if batch.shared and lane.batches and not lane.batches[0].dropped:
-            _hand(lane.batches[0])  # one at a time, so that all agents are at one offset
+            _hand(lane.batches[0])
         if lane.held:
             self._open_more(lane)
         if lane.paused and lane.pending + len(lane.held) < self.options.open_events // 2:
@@ -169,6 +161,16 @@ def _runs(lane: Lane, messages: list[Message]) -> list[tuple[list[Message], Shar
             runs.append((messages[:n], Shadow(lane.shard, known)))
         messages = messages[n:]
     return runs
+
+
+def _put(batch: Batch) -> None:
+    """Shared batches of one lane go out one at a time, so that all agents are at one offset."""
+    lane = batch.lane
+    waits = batch.shared and not lane.concurrent and bool(lane.batches)
+    lane.batches.append(batch)
+    lane.pending += len(batch.messages)
+    if not waits:
+        _hand(batch)
 
 
 def _hand(batch: Batch) -> None:

@@ -235,7 +235,7 @@ class Ownership:
         await app.topics.maybe_wait_for_subscriptions()
         await app.topics.on_partitions_assigned(assigned)
         if not app.flow_control.is_active():
-            app.flow_control.resume()  # also empties queues, so only the first time
+            app.flow_control.resume()
         self.heard({topic for topic, _ in self.work.lanes})
         if revoked:
             await app.on_partitions_revoked.send({TP(*place) for place in revoked})

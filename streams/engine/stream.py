@@ -17,12 +17,10 @@ from streams.engine.compiled import quick
 from streams.engine.dead import Refused
 from streams.engine.event import Moving
 from streams.engine.shard import Cursor, current
-from streams.engine.topic import Topic, Undecodable
+from streams.engine.topic import Broken, Topic, Undecodable
 from streams.engine.work import LOOK, SLICE, Stopped, shares
 
 NO_ACKS = "an agent cannot acknowledge by hand: an event is done when the agent asks for the next one; leave noack out"
-
-
 NOWHERE = Cursor()
 
 
@@ -66,7 +64,7 @@ class Stream(FaustStream[Any]):
 
     def _odd(self, values: list[Any]) -> bool:
         """Whether there is more to do than to hand them out."""
-        return bool(self._processors) or self.join_strategy is not None or Undecodable in map(type, values)
+        return bool(self._processors) or self.join_strategy is not None or type(values) is Broken
 
     async def _processed(self, values: list[Any]) -> AsyncIterator[Any]:
         """With processors, filters, and values that cannot be decoded."""

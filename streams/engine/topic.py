@@ -32,6 +32,10 @@ class Undecodable:
         self.why = why
 
 
+class Broken(list[Any]):
+    """Values of which some are `Undecodable`."""
+
+
 class Topic(FaustTopic):
     """`open_events` above one: agents with concurrency read it, record by record."""
 
@@ -56,7 +60,7 @@ class Topic(FaustTopic):
         return _decode if serializer == "json" and kind in (None, dict, list) else None
 
     def decode_batch(self, messages: list[Message]) -> list[Any]:
-        """The values, with `Undecodable` in the place of those that are not."""
+        """The values; `Broken` ones where some are `Undecodable`."""
         raws = list(map(Message.value, messages))
         plain = self._plain
         if plain is _itself:
@@ -65,7 +69,8 @@ class Topic(FaustTopic):
             with suppress(Exception):  # then one by one, to tell which
                 if plain is not _decode or BLESSED not in b"".join(raws):  # type: ignore[arg-type]
                     return list(map(plain, raws))  # type: ignore[arg-type]
-        return [self._decode_one(message) for message in messages]
+        values = [self._decode_one(message) for message in messages]
+        return Broken(values) if Undecodable in map(type, values) else values
 
     def _decode_one(self, message: Message) -> Any:
         try:
