@@ -53,6 +53,9 @@ class App(FaustApp):
         """Is never emptied from outside: batches that are not wanted any more are marked, and streams pass them over."""
         return super().FlowControlQueue(maxsize, clear_on_resume=False)
 
+    def _create_directories(self) -> None:
+        """Rows that lie in RocksDB make their own folder; nothing else of an app is on disk."""
+
     async def maybe_start_producer(self) -> Any:
         await self.producer.maybe_start()
         return self.producer
