@@ -13,7 +13,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 Place = tuple[str, int]
-OPEN, COMMITTED, ABORTED = "open", "committed", "aborted"
+OPEN, ENDING, COMMITTED, ABORTED = "open", "ending", "committed", "aborted"  # ENDING: committed, the markers not written
 
 
 @dataclass
@@ -21,6 +21,7 @@ class Transaction:
     state: str = OPEN
     places: set[Place] = field(default_factory=set)
     offsets: dict[Place, int] = field(default_factory=dict)
+    offered: int = 0  # when, in the coordinator's log
 
 
 @dataclass
@@ -56,7 +57,8 @@ class Broker:
         self.members: dict[int, Member] = {}
         self.owner: dict[int, int] = {}  # member by partition number
         self.given: dict[int, int] = {}  # epoch under which a partition number was given
-        self.clock = 0
+        self.offers = 0
+        self.offered: dict[Place, int] = {}  # which offer an offset is of
 
     # -- logs
 
@@ -69,9 +71,10 @@ class Broker:
         return len(self.logs[place])
 
     def stable(self, place: Place) -> int:
-        """The last stable offset: nothing open lies before it."""
+        """The last stable offset: nothing lies before it whose markers are not written."""
         log = self.logs[place]
-        return next((at for at, entry in enumerate(log) if entry.within and entry.within.state == OPEN), len(log))
+        unstable = OPEN, ENDING
+        return next((at for at, entry in enumerate(log) if entry.within and entry.within.state in unstable), len(log))
 
     def visible(self, place: Place, start: int, limit: int) -> list[tuple[int, Entry]]:
         """Committed records from an offset up to a limit."""
@@ -79,15 +82,24 @@ class Broker:
         return [(at, log[at]) for at in range(start, min(limit, len(log)))
                 if not log[at].marker and (log[at].within is None or log[at].within.state == COMMITTED)]  # type: ignore[union-attr]  # fmt: skip
 
+    def mark(self, name: str) -> None:
+        """The markers of a transaction that was committed are written."""
+        within = self.open.get(name)
+        if within is not None and within.state == ENDING:
+            self.close(name, COMMITTED)
+
     def close(self, name: str, state: str) -> None:
+        """One that is ending cannot be aborted any more."""
         within = self.open.get(name)
         if within is None:
             return
-        within.state = state
+        within.state = COMMITTED if within.state == ENDING else state
         for place in within.places:
             self.logs[place].append(Entry(None, None, None, marker=True))
-        if state == COMMITTED:
-            self.offsets |= within.offsets
+        if within.state == COMMITTED:
+            for place, offset in within.offsets.items():
+                if self.offered.get(place, 0) < within.offered:  # as a coordinator does: the later offer stays
+                    self.offsets[place], self.offered[place] = offset, within.offered
         self.open[name] = None
 
     # -- the group
@@ -137,7 +149,9 @@ class Producer:
         self.broker.close(self.name, ABORTED)
 
     def begin_transaction(self) -> None:
+        """The client waits until its transaction before is over."""
         self._alive()
+        self.broker.mark(self.name)
         self.within = self.broker.open[self.name] = Transaction()
 
     def produce(self, topic: str, value: Any, key: Any, partition: int, **_: Any) -> None:
@@ -161,6 +175,8 @@ class Producer:
         self._open()
         places = [(one.topic, one.partition) for one in offsets]
         self.broker.check(generation, places)
+        self.broker.offers += 1
+        self.within.offered = self.broker.offers  # type: ignore[union-attr]
         self.within.offsets |= dict(zip(places, (one.offset for one in offsets), strict=True))  # type: ignore[union-attr]
 
     def commit_transaction(self, _: float) -> None:
@@ -170,7 +186,7 @@ class Producer:
         if self.end_is_unknown is not None:
             self.broker.close(self.name, self.end_is_unknown) if self.end_is_unknown != OPEN else None
             raise refused(KafkaError._TIMED_OUT)
-        self.broker.close(self.name, COMMITTED)
+        self.within.state = ENDING  # type: ignore[union-attr]
 
     def _open(self) -> None:
         if self.within is None or self.within.state != OPEN:

@@ -19,7 +19,7 @@ from streams.engine.codec import codec
 from streams.engine.recovery import Recovery
 from streams.engine.rows import GONE, Rows
 from streams.engine.shard import Cursor, Shard
-from streams.engine.transaction import Changelog, Cut, Keeper
+from streams.engine.transaction import TURNS, Changelog, Cut, Keeper
 from tests.simulated import ABORTED, COMMITTED, OPEN, Asked, Broker, Entry, Producer, Reader, Transaction
 
 PARTITIONS, KEYS, FAR = 2, 3, 1 << 60
@@ -47,8 +47,8 @@ class Worker:
         self.cursor = Cursor()
         self.broker.join(self.name)
 
-    def _new_producer(self, reported: Any) -> Producer:
-        return Producer(self.broker, f"app-{self.name}")
+    def _new_producer(self, number: int, reported: Any) -> Producer:
+        return Producer(self.broker, f"app-{self.name}-{number}")
 
     # -- the group, as the member thread tells it
 
@@ -146,6 +146,8 @@ class World:
     def happens(self) -> None:
         chance, broker = self.chance.random(), self.broker
         worker = self.chance.choice(self.workers)
+        if broker.open and self.chance.random() < 0.3:
+            broker.mark(self.chance.choice(list(broker.open)))
         if chance < 0.15:
             self.send()
         elif chance < 0.19:  # kill -9, and started again; the group may not have noticed yet
@@ -159,7 +161,7 @@ class World:
             self.asleep.discard(worker.name)
         elif chance < 0.33 and self.asleep:  # silent for longer than the session: its transaction was ended before
             name = self.chance.choice(sorted(self.asleep))
-            broker.close(f"app-{name}", ABORTED)
+            self._abort(name)
             broker.leave(name)
         elif chance < 0.36 and worker.keeper.producer is not None:
             self._wire(worker)
@@ -182,9 +184,13 @@ class World:
         try:
             worker.keeper.producer.deliver(self.chance.randrange(3))
         except KafkaException:
-            worker.keeper.producer = None
+            worker.keeper.producers.clear()
             worker.task = None
             worker.shards.clear()
+
+    def _abort(self, worker: int) -> None:
+        for number in range(TURNS):
+            self.broker.close(f"app-{worker}-{number}", ABORTED)
 
     def send(self) -> None:
         key = f"k{self.chance.randrange(KEYS)}"
@@ -198,13 +204,15 @@ class World:
         other, last = self.workers
         if other.name in self.broker.members:
             self.broker.leave(other.name)
-        self.broker.close(f"app-{other.name}", ABORTED)
+        self._abort(other.name)
         if last.name not in self.broker.members:
             last.born()
         for number in range(PARTITIONS):
             self.broker.give(number, last.name)
         for _ in range(4000):
             last.step()
+            for name in self.broker.open:
+                self.broker.mark(name)
             if last.task is None and self.over(last):
                 return
         raise AssertionError("the worker does not come to an end")
@@ -312,7 +320,7 @@ class LateFence(Keeper):
 
     def take_over(self, recovery: Any) -> Iterator[str]:
         yield from recovery.run()
-        if self.producer is None:
+        if not self.producers:
             self._begin()
             yield "fenced"
 
@@ -343,6 +351,16 @@ class NoPositionCheck(Recovery):
             shard.next[IN] = offset
 
 
+class FencesOne(Keeper):
+    """The open transaction of the second producer's earlier life is not ended."""
+
+    def _begin(self) -> None:
+        made = [self._new_producer(number, None) for number in range(TURNS)]
+        made[0].init_transactions(1)
+        made[1].epoch = made[1].broker.epochs[made[1].name]
+        self.producers.extend(made)
+
+
 def no_undo(shard: Shard, event: int) -> list[Any]:
     """What a failed event wrote stays."""
     shard.outputs[:] = [output for output in shard.outputs if output[0] != event]
@@ -364,6 +382,7 @@ BUGS: dict[str, Kit] = {
     "two transactions for one cut": {"keeper": CommitsEarly},
     "a producer kept after a time-out": {"keeper": KeepsTheProducer},
     "init_transactions after the ends are asked": {"keeper": LateFence},
+    "init_transactions of one of two": {"keeper": FencesOne},
     "no position": {"keeper": NoPosition},
     "early end of recovery": {"asked": EndsEarly},
     "no position check": {"recovery": NoPositionCheck},

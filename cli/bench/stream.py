@@ -260,7 +260,7 @@ def warm_up(bootstrap: str) -> None:
 
 def pace(bootstrap: str, topic: str, events: int, rate: int) -> None:
     """So many events a second, each with the time at which it is sent."""
-    producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 1, "partitioner": "murmur2_random"})
+    producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 1, "socket.nagle.disable": True, "partitioner": "murmur2_random"})
     began, chance, step = time.time(), random.Random(1), max(1, rate // 1_000)
     for n in range(0, events, step):
         time.sleep(max(0.0, began + n / rate - time.time()))
@@ -275,7 +275,7 @@ def pace(bootstrap: str, topic: str, events: int, rate: int) -> None:
 def watched(bootstrap: str, topic: str, outputs: int) -> Iterator[list[float]]:
     """Delays of committed outputs, as they come."""
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": topic, "isolation.level": "read_committed",
-                         "enable.auto.commit": False, "fetch.queue.backoff.ms": 5, "fetch.wait.max.ms": 5})  # fmt: skip
+                         "enable.auto.commit": False, "fetch.queue.backoff.ms": 5, "socket.nagle.disable": True})  # fmt: skip
     consumer.assign([TopicPartition(topic, n, 0) for n in range(PARTITIONS)])
     delays: list[float] = []
     over = threading.Event()

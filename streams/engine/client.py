@@ -20,6 +20,7 @@ def shared(addresses: str, name: str, client: Mapping[str, Any]) -> Configuratio
     return {
         "bootstrap.servers": addresses,
         "client.id": name,
+        "socket.nagle.disable": True,  # each partition's records are a request of their own, and small
         "reconnect.backoff.ms": 50,
         "reconnect.backoff.max.ms": 1_000,
         "topic.metadata.propagation.max.ms": 5_000,

@@ -51,9 +51,9 @@ class Commits:
         changelogs = [Changelog(one.changelog_topic_name, one.codec, one.stored) for one in self.app.tables.numbered]
         return Keeper(changelogs, self.exactly, self._producer)
 
-    def _producer(self, reported: Any) -> Any:
+    def _producer(self, number: int, reported: Any) -> Any:
         conf, options = self.app.conf, self.options
-        id = f"{conf.id}-{options.instance}" if self.exactly else ""
+        id = f"{conf.id}-{options.instance}-{number}" if self.exactly else ""
         base = client.writer(self.app.transport.configuration, id, options.transaction_timeout)
         # A transaction fails by itself with a record that was not taken; without one each report has to be looked at.
         return Producer(base if self.exactly else base | {"on_delivery": reported})

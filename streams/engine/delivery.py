@@ -60,7 +60,8 @@ class Delivery:
             while fetcher is not None and (taken := fetcher.take()) is not None:
                 for fetched in taken:
                     self._hand_out(fetched)
-                await asyncio.sleep(0)
+                if fetcher.fetched:
+                    await asyncio.sleep(0)
                 while self._busy() and not stopping():
                     await self._wait_for_less()
             if fetcher is not None and fetcher.failed is not None:

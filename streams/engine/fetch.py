@@ -40,6 +40,7 @@ class Fetcher(Thread):
         self._running = True
         self._ends: dict[Place, int] = {}
         self._looked = 0.0
+        self._full = False  # whether there is probably more at once
         self.fetched: deque[list[Fetched]] = deque()
         self.failed: BaseException | None = None
 
@@ -126,12 +127,13 @@ class Fetcher(Thread):
 
     def _fetch(self) -> None:
         """`consume(n, t)` would wait until it has n; so what is there is taken, and only the first is waited for."""
-        messages = self._consumer.consume(self._size, 0)
+        messages = self._consumer.consume(self._size, 0) if self._full else []
         if not messages:
             first = self._consumer.poll(IDLE)
             if first is None:
                 return
             messages = [first, *self._consumer.consume(self._size, 0)]
+        self._full = len(messages) >= self._size
         self.fetched.append(self._sorted(messages))
         self._arrived()
 

@@ -178,12 +178,13 @@ class Stream(FaustStream[Any]):
             return None if queue.empty() else queue._queue[0]
 
         while True:
-            if queue.empty() or time.perf_counter() - cursor.since > SLICE or work.quiescing:
+            if work.quiescing or not queue.empty() and time.perf_counter() - cursor.since > SLICE:
                 await work.breathe(cursor, head)
                 cursor.resting, cursor.since = True, time.perf_counter()
             if not queue.empty():
                 return queue.get_nowait()
             batch = await queue.get()
+            cursor.since = time.perf_counter()
             if not work.quiescing or shares(batch):
                 return batch
             queue._queue.appendleft(batch)  # a commit began while we waited

@@ -12,6 +12,7 @@ it between two steps.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -24,6 +25,7 @@ from streams.engine.rows import GONE
 from streams.engine.shard import Change, Output, Shard
 
 WITHIN = 10.0  # seconds for one call to the broker
+TURNS = 2  # producers of exactly once
 
 
 class Changelog(NamedTuple):
@@ -67,20 +69,27 @@ class Undelivered(Exception):
 
 
 class Keeper:
-    """Takes partitions over and commits what was folded, with one producer at a time.
+    """Takes partitions over and commits what was folded, with two producers in turn.
 
-    `new_producer` takes the call-back for delivery reports. The producer is made, and its open transaction of an
-    earlier life ended, before anything is read or written; it is thrown away when a commit does not end well.
+    A transaction that was committed is not over: its markers are still to be written, and one that begins on their heels is
+    sent away for 20 ms. So the next one is the other producer's. `new_producer` takes a number and the call-back for delivery
+    reports. Both are made, and their open transactions of an earlier life ended, before anything is read or written; both are
+    thrown away when a commit does not end well.
     """
 
-    def __init__(self, changelogs: Sequence[Changelog], exactly: bool, new_producer: Callable[[Any], Any]) -> None:
+    def __init__(self, changelogs: Sequence[Changelog], exactly: bool, new_producer: Callable[[int, Any], Any]) -> None:
         self.changelogs, self.exactly, self._new_producer = changelogs, exactly, new_producer
-        self.producer: Any = None
+        self.producers: deque[Any] = deque()
         self._failed = ""
+
+    @property
+    def producer(self) -> Any:
+        """Whose turn it is."""
+        return self.producers[0] if self.producers else None
 
     def take_over(self, recovery: Any) -> Iterator[str]:
         """Raises KafkaException."""
-        if self.producer is None:
+        if not self.producers:
             self._begin()
             yield "fenced"
         yield from recovery.run()
@@ -88,19 +97,21 @@ class Keeper:
     def commit(self, cut: Cut) -> Iterator[str]:
         """Raises KafkaException or Undelivered: whether the cut was committed is then not known."""
         try:
-            if self.producer is None:
+            if not self.producers:
                 self._begin()
             yield from self._steps(cut)
         except Exception:
-            self.producer = None
+            self.producers.clear()
             raise
+        self.producers.rotate()
 
     def _begin(self) -> None:
         self._failed = ""
-        producer = self._new_producer(self._reported)
+        made = [self._new_producer(number, self._reported) for number in range(TURNS if self.exactly else 1)]
         if self.exactly:
-            producer.init_transactions(WITHIN)
-        self.producer = producer
+            for producer in made:
+                producer.init_transactions(WITHIN)
+        self.producers.extend(made)
 
     def _steps(self, cut: Cut) -> Iterator[str]:
         if self.exactly:
