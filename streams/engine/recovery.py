@@ -120,7 +120,8 @@ class Recovery:
     def _go_on(self) -> None:
         topics = sorted({topic for number in self.sources.values() for topic in number})
         ids = self.asked.ids(topics)
-        groups = self.asked.committed([(topic, s.number) for s in self.shards for topic in self.sources[s.number]])
+        places = [(topic, s.number) for s in self.shards for topic in self.sources[s.number]]
+        groups = self.asked.committed(places) if not self.changelogs else {}  # with tables the position record decides
         for shard in self.shards:
             mine = self.sources[shard.number]
             _same_topics(shard, ids)
@@ -128,7 +129,7 @@ class Recovery:
             for topic in mine:
                 start = shard.start_of(topic) if shard.stored and _known(shard) else None
                 if start is None:
-                    start = groups[topic, shard.number] if not self.changelogs else None
+                    start = groups.get((topic, shard.number))
                 shard.next[topic] = -1 if start is None else start
 
 
