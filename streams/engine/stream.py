@@ -178,7 +178,7 @@ class Stream(FaustStream[Any]):
             return None if queue.empty() else queue._queue[0]
 
         while True:
-            if work.quiescing or not queue.empty() and time.perf_counter() - cursor.since > SLICE:
+            if work.quiescing or (not queue.empty() and time.perf_counter() - cursor.since > SLICE):
                 await work.breathe(cursor, head)
                 cursor.resting, cursor.since = True, time.perf_counter()
             if not queue.empty():
