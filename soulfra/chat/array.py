@@ -15,6 +15,7 @@ from soulfra.chat.message import Progress, Skipped, Unreadable
 
 Element = TypeVar("Element", bound=msgspec.Struct)
 BYTE = re.compile(r"\(byte (\d+)\)")
+TOLD = 65_536  # bytes between two reports of progress
 MARK = 120  # bytes of an element by which it is found again
 ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..(?=\\u[dD][c-fC-F])\\u....|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.S)
 
@@ -31,10 +32,7 @@ def elements(file: Path, kind: type[Element], skipped: Skipped, progress: Progre
     Raises Unreadable with the byte when the file is no JSON, or ends in the middle.
     """
     with pages_of(file, list[msgspec.Raw], Wrapped) as (pages, found):
-        for at, raw in located(pages, found if isinstance(found, list) else found.conversations):
-            if (element := decoded(raw, kind, skipped, at)) is not None:
-                yield at, element
-            progress(at + len(memoryview(raw)))
+        yield from each(pages, found if isinstance(found, list) else found.conversations, kind, skipped, progress)
 
 
 @contextmanager
@@ -50,6 +48,24 @@ def pages_of(file: Path, kind: Any, wrapped: Any = None) -> Iterator[tuple[mmap.
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as broken:
             raise _told(str(broken), len(pages)) from None
         yield held, document
+
+
+def each(
+    pages: mmap.mmap | bytes,
+    raws: list[msgspec.Raw],
+    kind: type[Element],
+    skipped: Skipped,
+    progress: Progress,
+    at: int = 0,
+) -> Iterator[tuple[int, Element]]:
+    """Those that are of the kind, each with the byte at which it begins; the others are counted and passed over."""
+    told = at
+    for place, raw in located(pages, raws, at):
+        if (element := decoded(raw, kind, skipped, place)) is not None:
+            yield place, element
+        if (end := place + len(memoryview(raw))) - told > TOLD:
+            progress(end)
+            told = end
 
 
 def located(pages: mmap.mmap | bytes, raws: list[msgspec.Raw], at: int = 0) -> Iterator[tuple[int, msgspec.Raw]]:

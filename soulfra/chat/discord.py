@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from soulfra.chat.array import decoded, located, pages_of
+from soulfra.chat.array import each, pages_of
 from soulfra.chat.message import (
     Message,
     Names,
@@ -113,11 +113,8 @@ class Discord:
 def _exported(part: Part, skipped: Skipped, progress: Progress) -> Iterator[Message]:
     with pages_of(part.path, Exported) as (pages, exported):
         channel = str(exported.channel.id or exported.channel.name or part.name or "channel")
-        for n, (at, raw) in enumerate(located(pages, exported.messages)):
-            if (said := decoded(raw, Said, skipped, at)) is not None:
-                yield _message(said, channel, at, part.export.names)
-            if n % 1_000 == 0:
-                progress(at)
+        for at, said in each(pages, exported.messages, Said, skipped, progress):
+            yield _message(said, channel, at, part.export.names)
 
 
 def _message(said: Said, channel: str, at: int, names: Names) -> Message:
@@ -135,10 +132,8 @@ def _message(said: Said, channel: str, at: int, names: Names) -> Message:
 def _own(part: Part, skipped: Skipped, progress: Progress) -> Iterator[Message]:
     """Only what the owner of the package wrote."""
     with pages_of(part.path, list[msgspec.Raw]) as (pages, raws):
-        for at, raw in located(pages, raws):
-            if (said := decoded(raw, Own, skipped, at)) is not None:
-                yield _mine(_channel(part), str(said.id), said.timestamp, said.contents, said.attachments, at)
-            progress(at)
+        for at, said in each(pages, raws, Own, skipped, progress):
+            yield _mine(_channel(part), str(said.id), said.timestamp, said.contents, said.attachments, at)
 
 
 def _rows(part: Part, skipped: Skipped, progress: Progress) -> Iterator[Message]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from soulfra.chat.array import decoded, located, pages_of
+from soulfra.chat.array import each, pages_of
 from soulfra.chat.message import Message, Names, Part, Progress, Recognition, Role, Skipped, batches, cleaned, kind_of
 
 MEDIA = ("photo", "file", "sticker_emoji", "media_type", "location_information", "contact_information", "poll")
@@ -88,20 +88,16 @@ def _messages(part: Part, skipped: Skipped, progress: Progress) -> Iterator[Mess
                 result.messages, str(result.id or result.name or "chat"), 0, pages, part, skipped, progress
             )
         for chats in (result.chats, result.left_chats):
-            for at, raw in located(pages, chats.all if chats else []):
-                if (chat := decoded(raw, Chat, skipped, at)) is not None:
-                    name = str(chat.id or chat.name or f"byte {at}")
-                    yield from _of_chat(chat.messages, name, at, pages, part, skipped, progress)
+            for at, chat in each(pages, chats.all if chats else [], Chat, skipped, progress):
+                name = str(chat.id or chat.name or f"byte {at}")
+                yield from _of_chat(chat.messages, name, at, pages, part, skipped, progress)
 
 
 def _of_chat(
     raws: list[msgspec.Raw], chat: str, at: int, pages: Any, part: Part, skipped: Skipped, progress: Progress
 ) -> Iterator[Message]:
-    for n, (offset, raw) in enumerate(located(pages, raws, at)):
-        if (said := decoded(raw, Said, skipped, offset)) is not None:
-            yield _message(said, chat, offset, part.export.names)
-        if n % 1_000 == 0:
-            progress(offset)
+    for offset, said in each(pages, raws, Said, skipped, progress, at):
+        yield _message(said, chat, offset, part.export.names)
 
 
 def _message(said: Said, chat: str, offset: int, names: Names) -> Message:
