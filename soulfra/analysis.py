@@ -12,15 +12,14 @@ import msgspec
 from soulfra import persona
 from soulfra.chat import Export, Message, Part, Skipped, Unreadable, formats, part_of, recognise_file
 from soulfra.chat.archive import opened, small, unpacked
-from soulfra.insights import REDUCERS, SHOWN, Insight, Reader, cues
+from soulfra.insights import REDUCERS, SHOWN, Hearing, Insight, Reader
 from soulfra.insights.exposure import Exposure
 from soulfra.style import Style
 
-VERSION = 1  # of the analyser; results are stored under it
+VERSION = 2  # of the analyser; results are stored under it
 LIMIT = 100 * 1024 * 1024  # bytes of an upload
 PEOPLE = 10_000  # names counted; further ones are counted together
 FINGERPRINTS = 1_000
-PROBED = 400  # messages of which the language is judged
 OTHERS = "(others)"
 
 
@@ -79,7 +78,6 @@ class _Counts:
         self.first: datetime | None = None
         self.last: datetime | None = None
         self.digests: dict[str, hashlib._Hash] = {}
-        self.probe: list[str] = []
 
     def update(self, batch: Sequence[Message]) -> None:
         self.messages += len(batch)
@@ -98,8 +96,6 @@ class _Counts:
         name = message.speaker if message.speaker in self.people or len(self.people) < PEOPLE else OTHERS
         self.people[name] = self.people.get(name, 0) + 1
         digest.update(f"{message.speaker}\0{message.text}\0".encode())
-        if len(self.probe) < PROBED:
-            self.probe.append(message.text)
 
 
 def analyse(
@@ -116,19 +112,20 @@ def analyse(
     Raises Unreadable with a sentence for whoever uploaded it.
     """
     known, members = recognise_file(file, name, limit, format)
-    skipped, counts, style = Skipped(), _Counts(), Style()
+    skipped, counts, style, hearing = Skipped(), _Counts(), Style(), Hearing()
     reducers = [reducer() for reducer in REDUCERS]
     owner = ""
     for batch in _batches(file, known.format, members, workspace, limit, skipped, progress):
         counts.update(batch)
         owner = owner or _owner(batch, counts.people)
-        style.update(batch, owner)
+        heard = hearing.hear(batch)
+        style.update(heard, owner)
         for reducer in reducers:
-            reducer.update(batch)
+            reducer.update(heard)
     if not counts.visible:
         raise Unreadable("the export holds no message that a person could see; export a chat that is not empty")
-    language = _language(counts.probe)
-    reader = Reader(owner, language == "en", counts.last)
+    reader = Reader(owner, hearing.shares, counts.last)
+    language = max(reader.languages, key=lambda code: (reader.languages[code], code)) if reader.understood else "unknown"
     insights = [insight for reducer in reducers for insight in reducer.result(reader)]
     ranked = sorted(insights, key=lambda insight: (-insight.impact * insight.confidence, insight.id))
     vector = style.vector()
@@ -189,12 +186,6 @@ def _owner(batch: Sequence[Message], people: dict[str, int]) -> str:
         return next((message.speaker for message in batch if message.role == "person" and message.visible), "")
     named = {name: n for name, n in people.items() if name != OTHERS}
     return max(named, key=lambda name: (named[name], name), default="")
-
-
-def _language(texts: list[str]) -> str:
-    words = " ".join(texts).lower().split()
-    share = sum(word in cues.STOP for word in words) / len(words) if words else 0.0
-    return "en" if share >= cues.ENGLISH else "unknown"
 
 
 def _quality(counts: _Counts, skipped: Skipped, language: str) -> float:

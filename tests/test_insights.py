@@ -17,15 +17,16 @@ from hypothesis import strategies as st
 from soulfra import persona
 from soulfra.analysis import Analysis, analyse, encoded
 from soulfra.chat import Message, Skipped, Unreadable, formats, part_of
-from soulfra.insights import REDUCERS, Insight, Reader
+from soulfra.insights import REDUCERS, Heard, Hearing, Insight, Reader
 from soulfra.insights.insight import QUOTE, Best, quote
 from soulfra.private import found, masked
+from soulfra.words import LANGUAGES
 
 SAMPLES = Path(__file__).parents[1] / "soulfra" / "samples"
 CHATGPT, WHATSAPP = SAMPLES / "sample-chatgpt.json", SAMPLES / "sample-whatsapp.txt"
 BOTH = pytest.mark.parametrize("sample", [CHATGPT, WHATSAPP], ids=lambda sample: sample.stem)
 KEY = "AKIAIOSFODNN7EXAMPLE"  # of the documentation of AWS
-READER = Reader("You", True, None)
+READER = Reader("You", {"en": 1.0}, None)
 Analysed = Callable[[bytes | str], Analysis]
 
 
@@ -43,11 +44,16 @@ def messages(file: Path, format: str) -> list[Message]:
     return [message for batch in formats()[format].read(part_of(file), Skipped(), lambda at: None) for message in batch]
 
 
+def heard(read: list[Message]) -> list[Heard]:
+    """As an English chat, however little it says."""
+    return [Heard(message, Hearing.said(message, LANGUAGES["en"]), LANGUAGES["en"]) for message in read]
+
+
 def told(*batches: list[Message]) -> list[Insight]:
     """What the reducers say after these batches."""
     reducers = [reducer() for reducer in REDUCERS]
-    for reducer in reducers:
-        for batch in batches:
+    for batch in map(heard, batches):
+        for reducer in reducers:
             reducer.update(batch)
     return [insight for reducer in reducers for insight in reducer.result(READER)]
 
@@ -58,7 +64,7 @@ def merged(*parts: list[Message]) -> list[Insight]:
     for reducer in REDUCERS:
         first, *others = [reducer() for _ in parts]
         for one, part in zip([first, *others], parts, strict=True):
-            one.update(part)
+            one.update(heard(part))
         for other in others:
             first.merge(cast(Any, other))
         insights += first.result(READER)
@@ -324,13 +330,75 @@ def test_regenerated_answers_corrections_code_and_lone_prompts_are_counted() -> 
 
 def test_words_of_an_unknown_language_withhold_what_rests_on_words(analysed: Analysed) -> None:
     rows = "".join(
-        f"[20/05/2026, 10:{n:02}:00] {'Bob' if n % 2 else 'Eve'}: Wo bleibt das Brot? I'll, agreed, decided\n"
+        f"[20/05/2026, 10:{n:02}:00] {'Bob' if n % 2 else 'Eve'}: Missä leipä on? I'll, agreed, decided\n"
         for n in range(60)
     )
     analysis = analysed(rows)
     assert analysis.language == "unknown"
     assert not {"open_loops", "commitments", "decisions"} & set(kinds(list(analysis.insights)))
     assert "balance" in kinds(list(analysis.insights))
+
+
+def test_german_is_read_as_english_is(analysed: Analysed) -> None:
+    lines = ["Ich schick dir das Angebot bis morgen", "Wann kommt der Lieferant?", "ok dann machen wir es so, wir haben uns für Postgres entschieden",
+             "Wir haben beschlossen, den Laden am Montag zu schließen", "Ich ruf den Elektriker morgen an", "Kannst du bitte die Rechnung überweisen?",
+             "Der Drucker geht schon wieder nicht", "die Folien sind fertig und hochgeladen"]  # fmt: skip
+    rows = "".join(
+        f"[20/05/2026, {9 + n // 60}:{n % 60:02}:00] {'Bob' if n % 3 else 'Eve'}: {lines[n % len(lines)]}\n"
+        for n in range(120)
+    )
+    analysis = analysed(rows)
+    assert analysis.language == "de"
+    assert {"commitments", "decisions", "friction", "tasks"} <= set(kinds(list(analysis.insights)))
+
+
+def test_tasks_trouble_and_chances_are_told_with_who_and_whether() -> None:
+    rows: list[tuple[float, str, str]] = []
+    for n in range(6):
+        rows += [
+            (n * 100.0, "Bob", "@Eve please send the invoice to the printer by Friday"),
+            (n * 100.0 + 1, "Eve", "the label printer is broken again, I can't print anything"),
+            (n * 100.0 + 2, "Bob", "A hotel wants to buy 50 loaves a week, can you send them a quote for that?"),
+        ]
+    rows.append((1000.0, "Eve", "Could you send us a quote for 200 printed tote bags?"))
+    found = kinds(told(chat(*rows)))
+    assert found["tasks"].n >= 6 and "Bob asked" in found["tasks"].statement
+    assert "5 of them of one that had been told before" in found["friction"].statement
+    assert found["opportunities"].value == 1  # the last one: nobody said a word after it
+    assert found["opportunities"].evidence[0].quote.startswith("Could you send us a quote")
+
+
+def test_a_subject_that_comes_up_later_is_told() -> None:
+    rows = []
+    for n in range(60):
+        word = "warehouse" if n > 30 and n % 2 else "bicycle" if n < 30 and n % 2 else "weather"
+        always = ("kitchen", "invoice", "holiday", "printer")[n % 4]
+        rows.append((n * 1000.0, "Bob" if n % 2 else "Eve", f"we talked about the {word} and the {always} and it was fine"))
+    insight = kinds(told(chat(*rows)))["topics"]
+    assert insight.statement.startswith("warehouse") and insight.statement.split("; ")[1].startswith("bicycle")
+
+
+def test_the_turn_of_the_tone_is_found_where_it_was() -> None:
+    good = [(n * 10.0, "Bob" if n % 2 else "Eve", "that is wonderful, I love it, thank you so much") for n in range(150)]
+    bad = [(2000 + n * 10.0, "Bob" if n % 2 else "Eve", "this is terrible, I am so angry and disappointed") for n in range(150)]
+    insight = kinds(told(chat(*good, *bad)))["tone"]
+    assert insight.value == -2.0 and insight.statement.endswith("100% were good before, 0% after.")
+    assert insight.evidence[0].quote.startswith("this is terrible")
+    assert "tone" not in kinds(told(chat(*good)))
+
+
+def test_who_ends_questions_and_who_carries_the_months_is_told() -> None:
+    asked = [(n * 600.0 + k, ("Eve", "Bob", "Eve")[k], ("Where is the key of the cellar?", "it hangs behind the kitchen door", "thanks")[k])
+             for n in range(15) for k in range(3)]  # fmt: skip
+    other = [(10_000.0 + k, ("Bob", "Eve")[k], ("When does the train leave?", "at half past nine from platform two")[k]) for k in range(2)]
+    insight = kinds(told(chat(*asked, *other)))["holders"]
+    assert insight.statement.startswith("Bob's answer ended 15 of 16 questions")
+    month = 60.0 * 24 * 31
+    early = [(n * 10.0, "Bob" if n % 2 else "Eve", "hello there") for n in range(40)]
+    middle = [(month + n * 10.0, "Bob" if n % 2 else "Eve", "hello there") for n in range(40)]
+    late = [(2 * month + n * 10.0, "Eve" if n % 8 else "Bob", "hello there") for n in range(40)]
+    drift = kinds(told(chat(*early, *middle, *late)))["drift"]
+    assert drift.statement == "Eve wrote 50% of the messages in 2026-03 and 88% in 2026-05."
 
 
 def test_too_little_gives_no_insight_and_no_error(analysed: Analysed) -> None:

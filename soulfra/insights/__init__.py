@@ -5,15 +5,20 @@ a new insight is a reducer in `REDUCERS`.
 """
 
 from soulfra.insights.assistant import AssistantUse
+from soulfra.insights.course import Drift, Mood, Topics
 from soulfra.insights.exposure import Exposure
-from soulfra.insights.insight import Evidence, Insight, Reader, Reducer
+from soulfra.insights.hearing import Hearing
+from soulfra.insights.holders import Holders
+from soulfra.insights.insight import Evidence, Heard, Insight, Reader, Reducer
 from soulfra.insights.people import Balance, Responses
 from soulfra.insights.promises import Commitments, Decisions, OpenLoops
 from soulfra.insights.rhythm import Rhythm
+from soulfra.insights.work import Chances, Friction, Tasks
 
 REDUCERS: tuple[type[Reducer], ...] = (
-    OpenLoops, Commitments, Decisions, Responses, Balance, Rhythm, Exposure, AssistantUse,
+    OpenLoops, Commitments, Decisions, Tasks, Responses, Balance, Rhythm, Topics, Mood, Friction, Exposure, Chances, AssistantUse,
+    Holders, Drift,
 )  # fmt: skip
 SHOWN = 12
 
-__all__ = ["REDUCERS", "SHOWN", "Evidence", "Insight", "Reader", "Reducer"]
+__all__ = ["REDUCERS", "SHOWN", "Evidence", "Heard", "Hearing", "Insight", "Reader", "Reducer"]

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from soulfra.chat.message import Message
-from soulfra.insights import cues
-from soulfra.insights.insight import Best, Insight, Reader, percent, share_confidence
+from soulfra.insights.insight import Best, Heard, Insight, Reader, percent, share_confidence
 
 MIN_PROMPTS = 30
 
@@ -17,27 +16,29 @@ class AssistantUse:
     def __init__(self) -> None:
         self.prompts = self.regenerated = self.rework = self.code = self.conversations = self.single = 0
         self.again, self.corrections, self.coded, self.lone = Best(), Best(), Best(), Best()
-        self._talk: list[Message] = []
+        self._talk: list[Heard] = []
 
-    def update(self, batch: Sequence[Message]) -> None:
-        for message in batch:
-            if self._talk and self._talk[0].conversation != message.conversation:
+    def update(self, batch: Sequence[Heard]) -> None:
+        for heard in batch:
+            if self._talk and self._talk[0].message.conversation != heard.message.conversation:
                 self._close()
-            self._talk.append(message)
+            self._talk.append(heard)
 
     def _close(self) -> None:
         """Counts a whole conversation: what was regenerated shows only in the tree."""
-        talk, self._talk = self._talk, []
+        heard, self._talk = self._talk, []
+        talk = [message for message, _, _ in heard]
         if not any(message.role == "assistant" for message in talk):
             return
-        prompts = [message for message in talk if message.role == "person" and message.visible]
+        told = [one for one in heard if one.message.role == "person" and one.message.visible]
+        prompts = [message for message, _, _ in told]
         self.conversations += bool(prompts)
         self.prompts += len(prompts)
         if len(prompts) == 1:
             self.single += 1
             self.lone.add(-prompts[0].offset, prompts[0])
-        for n, prompt in enumerate(prompts):
-            if n and cues.REWORK.search(cues.plain(prompt.text)):
+        for prompt, said, _ in told[1:]:
+            if "rework" in said:
                 self.rework += 1
                 self.corrections.add(-len(prompt.text), prompt)
         self._count_answers(talk, {prompt.id: prompt for prompt in prompts})
@@ -79,20 +80,20 @@ class AssistantUse:
              "prompts were answered with code", "visible answers with a fenced block",
              "Keep what works in a repository; chats are hard to search.", ()),
         ]  # fmt: skip
-        if reader.english:
+        if reader.understood:
             told.append(
                 ("rework", "Prompts that only correct", self.rework, self.prompts, self.corrections, 0.8,
-                 "prompts correct the answer before", "a follow-up that begins with a correcting phrase",
-                 "Look at the corrections below: what they repeat belongs into the first prompt.", (cues.ASSUMPTION,))
+                 "prompts correct the answer before", "a follow-up that says that the answer before was wrong or not what was asked",
+                 "Look at the corrections below: what they repeat belongs into the first prompt.", (reader.caveat("rework"),))
             )  # fmt: skip
-        return [_share(*one) for one in told if one[2]]
+        return [_share(*one, reader.precision("rework") if one[-1] else 1.0) for one in told if one[2]]
 
 
 def _share(
     kind: str, title: str, hits: int, n: int, best: Best, impact: float, says: str, method: str, action: str,
-    caveats: tuple[str, ...],
+    caveats: tuple[str, ...], precision: float,
 ) -> Insight:  # fmt: skip
-    sure = share_confidence(hits, n) * (cues.ASSUMED if caveats else 1)
+    sure = share_confidence(hits, n) * precision
     return Insight(
         f"assistant-{kind}", f"assistant_{kind}", title, f"{hits} of {n} {says} ({percent(hits / n)}).",
         round(hits / n, 4), "share", None, n, round(sure, 4), impact, best.evidence(), method, action, caveats,

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from soulfra.chat.message import Message
-from soulfra.insights.insight import Best, Insight, Reader
+from soulfra.insights.insight import Best, Heard, Insight, Reader
 from soulfra.private import found
 
 SECRET = {"secret key", "private key", "token", "payment card", "bank account"}
@@ -20,8 +20,8 @@ class Exposure:
         self.kinds: Counter[str] = Counter()
         self.best = Best()
 
-    def update(self, batch: Sequence[Message]) -> None:
-        for message in batch:
+    def update(self, batch: Sequence[Heard]) -> None:
+        for message, _, _ in batch:
             if message.visible and (kinds := [one.kind for one in found(message.text)]):
                 self.kinds.update(kinds)
                 self.best.add(sum(10 if kind in SECRET else 1 for kind in kinds), message)

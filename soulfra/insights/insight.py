@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from math import sqrt
 from typing import Any, NamedTuple, Protocol, Self
@@ -12,7 +12,10 @@ import msgspec
 
 from soulfra.chat.message import Message
 from soulfra.private import masked
+from soulfra.words import LANGUAGES, Language
 
+UNDERSTOOD = 0.6  # share of remarks in known languages, from which on words count
+LONG = 2_000  # characters after which a message is a text and no remark
 QUOTE = 240  # characters
 KEPT = 5  # pieces of evidence per insight
 Z = 1.96  # of a 95 % interval
@@ -48,18 +51,40 @@ class Insight(msgspec.Struct, frozen=True):
     caveats: tuple[str, ...] = ()
 
 
+class Heard(NamedTuple):
+    """A message, the cues that its words have (of people's remarks in a known language), and that language."""
+
+    message: Message
+    said: frozenset[str]
+    language: Language | None
+
+
 class Reader(NamedTuple):
-    """For whom a report is: the uploader as the file shows them, and whether the words can be understood."""
+    """For whom a report is: the uploader as the file shows them, and which share of the remarks is in which known language."""
 
     owner: str
-    english: bool
+    languages: Mapping[str, float]
     last: datetime | None
+
+    @property
+    def understood(self) -> bool:
+        """Whether words can be counted on."""
+        return sum(self.languages.values()) >= UNDERSTOOD
+
+    def precision(self, cue: str) -> float:
+        """Of a cue, over the languages of the chat."""
+        known = sum(self.languages.values()) or 1.0
+        told = (share * LANGUAGES[code].cues[cue].learned.precision for code, share in self.languages.items())
+        return round(sum(told) / known, 4)
+
+    def caveat(self, cue: str) -> str:
+        return f"found by its words: on labelled lines {self.precision(cue):.0%} of what they find is right"
 
 
 class Reducer(Protocol):
     """Reads messages in their order and says what it found."""
 
-    def update(self, batch: Sequence[Message]) -> None: ...
+    def update(self, batch: Sequence[Heard]) -> None: ...
 
     def merge(self, other: Self) -> None:
         """Adds what another one found in the following conversations."""

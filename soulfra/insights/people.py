@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from soulfra.chat.message import Message
-from soulfra.insights.insight import Best, Insight, Reader, count_confidence, percent, quantile
+from soulfra.insights.insight import Best, Heard, Insight, Reader, count_confidence, percent, quantile
 
 SESSION = timedelta(hours=8)  # a longer silence ends a session
 PAIR_GAPS, PAIRS = 20_000, 2_000  # bounds: gaps kept per pair, pairs kept
@@ -21,8 +21,8 @@ class Responses:
         self.best: dict[tuple[str, str], Best] = {}
         self._last: Message | None = None
 
-    def update(self, batch: Sequence[Message]) -> None:
-        for message in batch:
+    def update(self, batch: Sequence[Heard]) -> None:
+        for message, _, _ in batch:
             if message.role == "person" and message.at and message.kind in ("text", "media"):
                 self._follow(message)
                 self._last = message
@@ -78,8 +78,8 @@ class Balance:
         self.best = Best()
         self._last: Message | None = None
 
-    def update(self, batch: Sequence[Message]) -> None:
-        for message in batch:
+    def update(self, batch: Sequence[Heard]) -> None:
+        for message, _, _ in batch:
             if message.role == "person" and message.visible:
                 self.messages += 1
                 self.words[message.speaker] = self.words.get(message.speaker, 0) + message.text.count(" ") + 1

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import timedelta
 
 from soulfra.chat.message import Message
-from soulfra.insights import cues
-from soulfra.insights.insight import Best, Insight, Reader, percent, share_confidence
+from soulfra.insights.insight import Best, Heard, Insight, Reader, percent, share_confidence
+from soulfra.words import Language
+from soulfra.words.language import plain
 
 WAIT, NEXT = (
     timedelta(hours=24),
     5,
 )  # a question is open without another speaker's word in that time and that many messages
 WATCHED = 200  # promises whose fulfilment is watched at a time
-LONG = 2_000  # characters after which a message is a text and no remark
+TERM = re.compile(r"[^\W\d_][\w'-]{3,}")
 
 
 class OpenLoops:
@@ -26,12 +28,12 @@ class OpenLoops:
         self._waiting: list[tuple[Message, int]] = []
         self._conversation = ""
 
-    def update(self, batch: Sequence[Message]) -> None:
-        for message in batch:
+    def update(self, batch: Sequence[Heard]) -> None:
+        for message, said, _ in batch:
             if message.visible:
-                self._follow(message)
+                self._follow(message, said)
 
-    def _follow(self, message: Message) -> None:
+    def _follow(self, message: Message, said: frozenset[str]) -> None:
         if message.conversation != self._conversation:
             self._close()
             self._conversation = message.conversation
@@ -42,7 +44,7 @@ class OpenLoops:
             elif seen + 1 > NEXT and _apart(question, message) > WAIT:
                 self._leave(question)
         self._waiting = [(question, seen + 1) for question, seen in waiting]
-        if message.role == "person" and len(message.text) < LONG and cues.QUESTION.search(cues.plain(message.text)):
+        if "question" in said:
             self.asked += 1
             self._waiting.append((message, 0))
 
@@ -63,16 +65,16 @@ class OpenLoops:
 
     def result(self, reader: Reader) -> list[Insight]:
         self._close()
-        if self.asked < 10 or not self.open or not reader.english:
+        if self.asked < 10 or not self.open or not reader.understood:
             return []
         share = self.open / self.asked
         return [
             Insight(
                 "open-loops", "open_loops", "Questions left open",
                 f"{self.open} of {self.asked} questions ({percent(share)}) got no word from anyone else.",
-                round(share, 4), "share", None, self.asked, round(cues.ASSUMED * share_confidence(self.open, self.asked), 4), 0.8,
+                round(share, 4), "share", None, self.asked, round(reader.precision("question") * share_confidence(self.open, self.asked), 4), 0.8,
                 self.best.evidence(), "a question with no other speaker's message after it in the same conversation",
-                "Answer or drop the ones below; ask again where it still matters.", (cues.ASSUMPTION,),
+                "Answer or drop the ones below; ask again where it still matters.", (reader.caveat("question"),),
             )
         ]  # fmt: skip
 
@@ -86,22 +88,20 @@ class Commitments:
         self._watched: list[tuple[Message, frozenset[str]]] = []
         self._conversation = ""
 
-    def update(self, batch: Sequence[Message]) -> None:
-        for message in batch:
+    def update(self, batch: Sequence[Heard]) -> None:
+        for message, said, language in batch:
             if message.conversation != self._conversation:
                 self._close()
                 self._conversation = message.conversation
-            if message.visible and message.role == "person" and len(message.text) < LONG:
-                self._follow(message)
+            if "done" in said or "promise" in said:
+                self._follow(message, said, rare(message.text, language))
 
-    def _follow(self, message: Message) -> None:
-        text = cues.plain(message.text)
-        words = cues.rare(text)
-        if cues.DONE.search(text):
+    def _follow(self, message: Message, said: frozenset[str], words: frozenset[str]) -> None:
+        if "done" in said:
             kept = [one for one in self._watched if one[0].speaker == message.speaker and len(one[1] & words) >= 2]
             self.kept += len(kept)
             self._watched = [one for one in self._watched if one not in kept]
-        if cues.PROMISE.search(text):
+        if "promise" in said:
             self.made += 1
             self._watched.append((message, words))
             if len(self._watched) > WATCHED:
@@ -122,7 +122,7 @@ class Commitments:
         self._watched, self._conversation = other._watched, other._conversation
 
     def result(self, reader: Reader) -> list[Insight]:
-        if self.made < 3 or not reader.english:
+        if self.made < 3 or not reader.understood:
             return []
         self._close()
         still = self.made - self.kept
@@ -130,9 +130,9 @@ class Commitments:
             Insight(
                 "commitments", "commitments", "Promises and what became of them",
                 f"{self.made} promises were made; {still} were never said to be done.",
-                float(still), "promises", None, self.made, round(cues.ASSUMED * share_confidence(still, self.made), 4), 0.9,
+                float(still), "promises", None, self.made, round(reader.precision("promise") * share_confidence(still, self.made), 4), 0.9,
                 self.best.evidence(), "a promise is closed by a later «done» of the same person in the same conversation that shares two rare words",
-                "Go through the open ones: do, delegate or say that it will not happen.", (cues.ASSUMPTION,),
+                "Go through the open ones: do, delegate or say that it will not happen.", (reader.caveat("promise"), reader.caveat("done")),
             )
         ]  # fmt: skip
 
@@ -141,32 +141,36 @@ class Decisions:
     """What was settled."""
 
     def __init__(self) -> None:
-        self.n = self.messages = 0
+        self.n = 0
         self.best = Best()
 
-    def update(self, batch: Sequence[Message]) -> None:
-        for message in batch:
-            if message.visible and message.role == "person":
-                self.messages += 1
-                if len(message.text) < LONG and cues.DECISION.search(cues.plain(message.text)):
-                    self.n += 1
-                    self.best.add(-message.offset, message)
+    def update(self, batch: Sequence[Heard]) -> None:
+        for message, said, _ in batch:
+            if "decision" in said:
+                self.n += 1
+                self.best.add(-message.offset, message)
 
     def merge(self, other: Decisions) -> None:
-        self.n, self.messages = self.n + other.n, self.messages + other.messages
+        self.n += other.n
         self.best.merge(other.best)
 
     def result(self, reader: Reader) -> list[Insight]:
-        if self.n < 2 or not reader.english:
+        if self.n < 2 or not reader.understood:
             return []
         return [
             Insight(
                 "decisions", "decisions", "Decisions taken", f"{self.n} decisions were put into words.",
-                float(self.n), "decisions", None, self.n, round(cues.ASSUMED * self.n / (self.n + 2), 4), 0.7,
-                self.best.evidence(), "a person's line with a deciding phrase",
-                "Write them down where the others look; check the oldest still hold.", (cues.ASSUMPTION,),
+                float(self.n), "decisions", None, self.n, round(reader.precision("decision") * self.n / (self.n + 2), 4), 0.7,
+                self.best.evidence(), "remarks that say that something is settled",
+                "Write them down where the others look; check the oldest still hold.", (reader.caveat("decision"),),
             )
         ]  # fmt: skip
+
+
+def rare(text: str, language: Language | None) -> frozenset[str]:
+    """The words that tell what a line is about."""
+    words = frozenset(TERM.findall(plain(text).lower()))
+    return words - language.common - language.stop if language is not None else words
 
 
 def _apart(earlier: Message, later: Message) -> timedelta:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from soulfra.chat.message import Message
-from soulfra.insights.insight import Best, Insight, Reader, percent, share_confidence
+from soulfra.insights.insight import Best, Heard, Insight, Reader, percent, share_confidence
 
 MIN_MESSAGES = 200
 NIGHT = (22, 6)  # from this hour to that one, as the export writes the time
@@ -21,8 +21,8 @@ class Rhythm:
         self.zone = True
         self.best = Best()
 
-    def update(self, batch: Sequence[Message]) -> None:
-        for message in batch:
+    def update(self, batch: Sequence[Heard]) -> None:
+        for message, _, _ in batch:
             self.all += message.visible
             if message.role == "person" and message.visible and message.at:
                 self.hours[message.at.weekday()][message.at.hour] += 1

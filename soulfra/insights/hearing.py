@@ -1,0 +1,50 @@
+"""Which language is spoken, block by block, and what each remark of a person says."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from soulfra.chat.message import Message
+from soulfra.insights.insight import LONG, Heard
+from soulfra.words import Language, language_of
+
+BLOCK = 50  # messages of which the language is told at once
+PROBE = 160  # characters of each of them that are looked at
+LEAST = 12  # words, below which the language is taken to be that of the block before
+NOTHING: frozenset[str] = frozenset()
+
+
+class Hearing:
+    """`spoken` counts remarks by language; those in a language that is not known are under the empty name."""
+
+    def __init__(self) -> None:
+        self.spoken: Counter[str] = Counter()
+        self._language: Language | None = None
+
+    def hear(self, batch: Sequence[Message]) -> list[Heard]:
+        return [heard for at in range(0, len(batch), BLOCK) for heard in self._block(batch[at : at + BLOCK])]
+
+    def _block(self, block: Sequence[Message]) -> list[Heard]:
+        texts = [message.text[:PROBE] for message in block if message.visible]
+        if self._language is None or sum(text.count(" ") + 1 for text in texts) >= LEAST:
+            self._language = language_of(texts)
+        language = self._language
+        self.spoken[language.code if language is not None else ""] += sum(map(is_remark, block))
+        return [Heard(message, self.said(message, language), language) for message in block]
+
+    @staticmethod
+    def said(message: Message, language: Language | None) -> frozenset[str]:
+        """The cues of a remark."""
+        return language.said(message.text) if language is not None and is_remark(message) else NOTHING
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Of the known languages."""
+        remarks = sum(self.spoken.values()) or 1
+        return {code: n / remarks for code, n in sorted(self.spoken.items()) if code}
+
+
+def is_remark(message: Message) -> bool:
+    """Whether a person says something short enough to be one thing."""
+    return message.role == "person" and message.visible and len(message.text) < LONG

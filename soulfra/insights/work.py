@@ -1,0 +1,156 @@
+"""What is to be done, what is in the way, and what could be won."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from datetime import timedelta
+
+from soulfra.chat.message import Message
+from soulfra.insights.insight import Best, Heard, Insight, Reader, percent
+from soulfra.insights.promises import rare
+
+NEXT, WAIT = 5, timedelta(hours=24)  # somebody else's word within so many messages or so long counts as an answer
+REMEMBERED = 200  # lines of trouble with which a new one is compared
+SAME = 2  # rare words that two lines of the same trouble share
+MIN_TASKS, MIN_TROUBLES, MIN_CHANCES = 3, 5, 3
+HALF = 5  # lines at which half of the confidence is reached
+
+
+class Tasks:
+    """What somebody was asked to do."""
+
+    def __init__(self) -> None:
+        self.asked: dict[str, int] = {}
+        self.n = 0
+        self.best = Best()
+
+    def update(self, batch: Sequence[Heard]) -> None:
+        for message, said, _ in batch:
+            if "action" in said:
+                self.n += 1
+                self.asked[message.speaker] = self.asked.get(message.speaker, 0) + 1
+                self.best.add(("@" in message.text) + ("question" not in said), message)
+
+    def merge(self, other: Tasks) -> None:
+        self.n += other.n
+        for speaker, n in other.asked.items():
+            self.asked[speaker] = self.asked.get(speaker, 0) + n
+        self.best.merge(other.best)
+
+    def result(self, reader: Reader) -> list[Insight]:
+        if self.n < MIN_TASKS or len(self.asked) < 2 or not reader.understood:
+            return []
+        most = max(self.asked, key=lambda speaker: (self.asked[speaker], speaker))
+        return [
+            Insight(
+                "tasks", "tasks", "What was asked to be done",
+                f"{self.n} times somebody was asked to do something; {most} asked {percent(self.asked[most] / self.n)} of it.",
+                float(self.n), "requests", None, self.n, _sure(reader.precision("action"), self.n), 0.7,
+                self.best.evidence(), "remarks that ask or assign a task",
+                "Put the ones that still matter on a list with a name and a date.", (reader.caveat("action"),),
+            )
+        ]  # fmt: skip
+
+
+class Friction:
+    """Trouble, and trouble that came back."""
+
+    def __init__(self) -> None:
+        self.n = self.again = 0
+        self.best = Best()
+        self._known: deque[frozenset[str]] = deque(maxlen=REMEMBERED)
+
+    def update(self, batch: Sequence[Heard]) -> None:
+        for message, said, language in batch:
+            if "friction" in said:
+                words = rare(message.text, language)
+                back = max((len(words & before) for before in self._known), default=0) >= SAME
+                self.n += 1
+                self.again += back
+                self.best.add(len(words) + 100 * back, message)
+                self._known.append(words)
+
+    def merge(self, other: Friction) -> None:
+        self.n, self.again = self.n + other.n, self.again + other.again
+        self.best.merge(other.best)
+        self._known = other._known
+
+    def result(self, reader: Reader) -> list[Insight]:
+        if self.n < MIN_TROUBLES or not reader.understood:
+            return []
+        return [
+            Insight(
+                "friction", "friction", "What is in the way",
+                f"{self.n} remarks tell of trouble; {self.again} of them of one that had been told before.",
+                float(self.n), "remarks", None, self.n, _sure(reader.precision("friction"), self.n), 0.85,
+                self.best.evidence(), "remarks about something that blocks, fails or annoys; the same trouble shares two rare words",
+                "Take the one that comes back most, and remove its cause.", (reader.caveat("friction"),),
+            )
+        ]  # fmt: skip
+
+
+class Chances:
+    """What could be won, and was not taken up."""
+
+    def __init__(self) -> None:
+        self.n = self.open = 0
+        self.best = Best()
+        self._waiting: list[tuple[Message, int]] = []
+        self._conversation = ""
+
+    def update(self, batch: Sequence[Heard]) -> None:
+        for message, said, _ in batch:
+            if not message.visible:
+                continue
+            if message.conversation != self._conversation:
+                self._close()
+                self._conversation = message.conversation
+            if self._waiting:
+                self._answer(message)
+            if "opportunity" in said and "bad" not in said:
+                self.n += 1
+                self._waiting.append((message, 0))
+
+    def _answer(self, message: Message) -> None:
+        still = []
+        for chance, seen in self._waiting:
+            if message.speaker == chance.speaker:
+                still.append((chance, seen + 1))
+            elif seen >= NEXT or (chance.at and message.at and message.at - chance.at > WAIT):
+                self._leave(chance, True)
+            else:
+                self._leave(chance, False)
+        self._waiting = still
+
+    def _leave(self, chance: Message, open: bool) -> None:
+        self.open += open
+        self.best.add(1e9 * open - chance.offset, chance)
+
+    def _close(self) -> None:
+        for chance, _ in self._waiting:
+            self._leave(chance, True)
+        self._waiting = []
+
+    def merge(self, other: Chances) -> None:
+        self._close()
+        self.n, self.open = self.n + other.n, self.open + other.open
+        self.best.merge(other.best)
+        self._waiting, self._conversation = other._waiting, other._conversation
+
+    def result(self, reader: Reader) -> list[Insight]:
+        self._close()
+        if self.n < MIN_CHANCES or not reader.understood:
+            return []
+        return [
+            Insight(
+                "opportunities", "opportunities", "Chances", f"{self.n} chances were mentioned; {self.open} of them nobody took up.",
+                float(self.open), "chances", None, self.n, _sure(reader.precision("opportunity"), self.n), 0.9,
+                self.best.evidence(), "remarks in which somebody wants to buy, book, hire or join, or a call is open; taken up by anyone else's next word",
+                "Answer the ones below today: a chance grows old fast.", (reader.caveat("opportunity"),),
+            )
+        ]  # fmt: skip
+
+
+def _sure(precision: float, n: int) -> float:
+    return round(precision * n / (n + HALF), 4)
