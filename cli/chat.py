@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 Json = Annotated[bool, typer.Option("--json", help="Print data instead of text.")]
 CHUNK = 256 * 1024  # bytes between two movements of the progress bar
+PEOPLE = 6  # named in the summary
+BARS, EIGHTHS = 48, " ▁▂▃▄▅▆▇█"  # of the chart of activity
 WAIT = 600.0  # seconds that `upload` follows a chat
 
 
@@ -152,18 +154,28 @@ def _tell(told: dict[str, Any]) -> None:
 
     console = Console()
     first, last = (str(told.get(name) or "")[:10] for name in ("first", "last"))
-    when = f", {first} to {last}" if first else ""
+    when = f", {first} to {last}" if first else ", without times"
     console.print(
         f"[bold]{told['format']}[/]: {told['visible']} visible of {told['messages']} messages in {told['conversations']} conversations{when}"
     )
+    _tell_people(console, told)
+    for line in _chart(told.get("activity") or {}):
+        console.print(f"[dim]{line}[/]", no_wrap=True)
     for insight in told.get("insights", []):
-        console.print(f"\n[bold]{insight['title']}[/]  (confidence {insight['confidence']:.0%}, n = {insight['n']})")
+        console.print(
+            f"\n[bold]{insight['title']}[/]  [dim](confidence {insight['confidence']:.0%}, n = {insight['n']})[/]"
+        )
         console.print(escape(insight["statement"]))
         for piece in insight["evidence"][:3]:
-            console.print(f"  [dim]{escape(piece['speaker'])}:[/] {escape(' '.join(piece['quote'].split()))}")
+            at = f" {piece['at'][:10]}" if piece["at"] else ""
+            console.print(f"  [dim]{escape(piece['speaker'])}{at}:[/] {escape(' '.join(piece['quote'].split()))}")
         console.print(f"  → {escape(insight['action'])}")
     if not told.get("insights"):
         console.print("No insight: too little to count, or a language that is not read yet.")
+    if personas := told.get("personas"):
+        nearest = personas[0]
+        because = ", ".join(name for name, *_ in nearest["because"])
+        console.print(f"\n[bold]Style[/] nearest to {nearest['name']} ({nearest['closeness']:.0%} close) by {because}")
     if trust := told.get("trust"):
         reasons = ", ".join(f"{reason['code']} {reason['points'] / 1000:+.1f}" for reason in trust["reasons"])
         console.print(
@@ -173,6 +185,28 @@ def _tell(told: dict[str, Any]) -> None:
         console.print(f"[bold]Agent[/] {agent['persona']} ({agent['closeness']:.0%} close)")
     for passed in told.get("skipped", []):
         console.print(f"[dim]skipped {passed['count']} × {passed['reason']} (first at {passed['example']})[/]")
+
+
+def _tell_people(console: Any, told: dict[str, Any]) -> None:
+    from rich.markup import escape
+
+    people = told.get("participants") or {}
+    shown = ", ".join(f"{escape(name)} {n}" for name, n in list(people.items())[:PEOPLE])
+    more = f" and {len(people) - PEOPLE} more" if len(people) > PEOPLE else ""
+    if shown:
+        console.print(f"{shown}{more}")
+
+
+def _chart(activity: dict[str, int]) -> list[str]:
+    """One row of bars, at most as many as fit: neighbouring days or months share one where there are more."""
+    if len(activity) < 2:
+        return []
+    names, counts = list(activity), list(activity.values())
+    together = -(-len(counts) // BARS)
+    sums = [sum(counts[at : at + together]) for at in range(0, len(counts), together)]
+    most = max(sums)
+    bars = "".join(EIGHTHS[max(1, -(-n * 8 // most)) if n else 0] for n in sums)
+    return [f"{names[0]} {bars} {names[-1]}  (at most {most})"]
 
 
 def _peak() -> float:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -21,6 +22,7 @@ LIMIT = 100 * 1024 * 1024  # bytes of an upload
 PEOPLE = 10_000  # names counted; further ones are counted together
 FINGERPRINTS = 1_000
 OTHERS = "(others)"
+DAYS = 62  # from the first to the last, up to which activity is told by day
 
 
 class Personality(msgspec.Struct, frozen=True):
@@ -45,6 +47,7 @@ class Passed(msgspec.Struct, frozen=True):
 class Analysis(msgspec.Struct, frozen=True):
     """The full result. It holds names and quotes, so it is stored privately; only numbers of it go to the log.
 
+    `activity` counts the visible messages by day ("2026-03-02"), or by month where they span more than that many days.
     `fingerprints` are digests of each conversation's visible content: the same conversation in two exports has the same.
     """
 
@@ -67,6 +70,7 @@ class Analysis(msgspec.Struct, frozen=True):
     secrets: int
     fingerprints: tuple[str, ...]
     content: str
+    activity: dict[str, int] = {}
 
 
 class _Counts:
@@ -77,6 +81,7 @@ class _Counts:
         self.people: dict[str, int] = {}
         self.first: datetime | None = None
         self.last: datetime | None = None
+        self.days: Counter[date] = Counter()
         self.digests: dict[str, hashlib._Hash] = {}
 
     def update(self, batch: Sequence[Message]) -> None:
@@ -93,6 +98,8 @@ class _Counts:
 
     def _see(self, message: Message, digest: hashlib._Hash) -> None:
         self.visible += 1
+        if message.at:
+            self.days[message.at.date()] += 1
         name = message.speaker if message.speaker in self.people or len(self.people) < PEOPLE else OTHERS
         self.people[name] = self.people.get(name, 0) + 1
         digest.update(f"{message.speaker}\0{message.text}\0".encode())
@@ -125,7 +132,9 @@ def analyse(
     if not counts.visible:
         raise Unreadable("the export holds no message that a person could see; export a chat that is not empty")
     reader = Reader(owner, hearing.shares, counts.last)
-    language = max(reader.languages, key=lambda code: (reader.languages[code], code)) if reader.understood else "unknown"
+    language = (
+        max(reader.languages, key=lambda code: (reader.languages[code], code)) if reader.understood else "unknown"
+    )
     insights = [insight for reducer in reducers for insight in reducer.result(reader)]
     ranked = sorted(insights, key=lambda insight: (-insight.impact * insight.confidence, insight.id))
     vector = style.vector()
@@ -150,7 +159,23 @@ def analyse(
         secrets=sum(reducer.total for reducer in reducers if isinstance(reducer, Exposure)),
         fingerprints=tuple(digests[:FINGERPRINTS]),
         content=hashlib.sha256("".join(digests).encode()).hexdigest(),
+        activity=_activity(counts.days),
     )
+
+
+def _activity(days: Counter[date]) -> dict[str, int]:
+    """In order, the empty ones in between too."""
+    if not days:
+        return {}
+    first, last = min(days), max(days)
+    if (last - first).days <= DAYS:
+        all = (first + timedelta(days=n) for n in range((last - first).days + 1))
+        return {f"{day}": days[day] for day in all}
+    months = range(first.year * 12 + first.month - 1, last.year * 12 + last.month)
+    told = {f"{month // 12:04}-{month % 12 + 1:02}": 0 for month in months}
+    for day, n in days.items():
+        told[f"{day.year:04}-{day.month:02}"] += n
+    return told
 
 
 def _batches(

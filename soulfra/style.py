@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from soulfra.insights.insight import Heard
 from soulfra.words.language import plain
@@ -12,7 +12,9 @@ POLITE = re.compile(
     r"\b(please|thank you|thanks|could you|would you|kindly|regards|dear|bitte|danke|könnten? sie|könntest du|würden? sie|liebe grüße|lg|sehr geehrte\w*)\b",
     re.I,
 )
-CASUAL = re.compile(r"\b(lol|haha+|gonna|wanna|yeah|yep|nah|btw|omg|hey|hihi|jo|nö|ne|na ja|moin|servus|krass|echt)\b", re.I)
+CASUAL = re.compile(
+    r"\b(lol|haha+|gonna|wanna|yeah|yep|nah|btw|omg|hey|hihi|jo|nö|ne|na ja|moin|servus|krass|echt)\b", re.I
+)
 LISTED = re.compile(r"^\s*([-*•]|\d+[.)])\s", re.M)
 EMOJI = re.compile("[\U0001f300-\U0001faff\u2600-\u27bf]")
 FEATURES = ("length", "asking", "polite", "casual", "positive", "code", "structure", "emoji", "emphasis")
@@ -30,7 +32,7 @@ class Style:
             if message.visible and message.speaker == owner:
                 self._count(message.text, said)
 
-    def _count(self, text: str, said: frozenset[str]) -> None:
+    def _count(self, text: str, said: Mapping[str, float]) -> None:
         words = plain(text)
         self.n += 1
         self.words += len(words.split())

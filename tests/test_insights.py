@@ -373,14 +373,21 @@ def test_a_subject_that_comes_up_later_is_told() -> None:
     for n in range(60):
         word = "warehouse" if n > 30 and n % 2 else "bicycle" if n < 30 and n % 2 else "weather"
         always = ("kitchen", "invoice", "holiday", "printer")[n % 4]
-        rows.append((n * 1000.0, "Bob" if n % 2 else "Eve", f"we talked about the {word} and the {always} and it was fine"))
+        rows.append(
+            (n * 1000.0, "Bob" if n % 2 else "Eve", f"we talked about the {word} and the {always} and it was fine")
+        )
     insight = kinds(told(chat(*rows)))["topics"]
     assert insight.statement.startswith("warehouse") and insight.statement.split("; ")[1].startswith("bicycle")
 
 
 def test_the_turn_of_the_tone_is_found_where_it_was() -> None:
-    good = [(n * 10.0, "Bob" if n % 2 else "Eve", "that is wonderful, I love it, thank you so much") for n in range(150)]
-    bad = [(2000 + n * 10.0, "Bob" if n % 2 else "Eve", "this is terrible, I am so angry and disappointed") for n in range(150)]
+    good = [
+        (n * 10.0, "Bob" if n % 2 else "Eve", "that is wonderful, I love it, thank you so much") for n in range(150)
+    ]
+    bad = [
+        (2000 + n * 10.0, "Bob" if n % 2 else "Eve", "this is terrible, I am so angry and disappointed")
+        for n in range(150)
+    ]
     insight = kinds(told(chat(*good, *bad)))["tone"]
     assert insight.value == -2.0 and insight.statement.endswith("100% were good before, 0% after.")
     assert insight.evidence[0].quote.startswith("this is terrible")
@@ -390,7 +397,10 @@ def test_the_turn_of_the_tone_is_found_where_it_was() -> None:
 def test_who_ends_questions_and_who_carries_the_months_is_told() -> None:
     asked = [(n * 600.0 + k, ("Eve", "Bob", "Eve")[k], ("Where is the key of the cellar?", "it hangs behind the kitchen door", "thanks")[k])
              for n in range(15) for k in range(3)]  # fmt: skip
-    other = [(10_000.0 + k, ("Bob", "Eve")[k], ("When does the train leave?", "at half past nine from platform two")[k]) for k in range(2)]
+    other = [
+        (10_000.0 + k, ("Bob", "Eve")[k], ("When does the train leave?", "at half past nine from platform two")[k])
+        for k in range(2)
+    ]
     insight = kinds(told(chat(*asked, *other)))["holders"]
     assert insight.statement.startswith("Bob's answer ended 15 of 16 questions")
     month = 60.0 * 24 * 31

@@ -16,6 +16,7 @@ def register(app: typer.Typer) -> None:
     bench.command()(faults)
     bench.command()(anchor)
     bench.command()(stream)
+    bench.command()(chat)
     app.add_typer(bench, name="bench")
 
 
@@ -107,3 +108,34 @@ def stream(
         )
     for ratio in ratios(rows):
         typer.echo(ratio)
+
+
+def chat(
+    as_json: Json = False,
+    size: Annotated[int, typer.Option(min=1, max=100, help="Of each export, MB.")] = 100,
+    rounds: Annotated[int, typer.Option(min=1, max=20)] = 3,
+    peers: Annotated[bool, typer.Option(help="Also whatstk, chat-miner and VADER.")] = True,
+    quality: Annotated[bool, typer.Option("--quality", help="How good the words are, instead of how fast.")] = False,
+    learn: Annotated[bool, typer.Option("--learn", help="Learn the words anew first; takes some minutes.")] = False,
+) -> None:
+    """Seconds and memory of an analysis, or precision and recall of its words."""
+    from cli.bench.chat import speed, words, write
+    from cli.bench.table import report
+    from soulfra.words import LANGUAGES
+
+    if peers:
+        _peers_are_there()
+    if learn:
+        for language in LANGUAGES.values():
+            typer.echo(f"learning {language.name}", err=True)
+            write(language)
+    rows = list(
+        words(peers) if quality else speed(size * 1_000_000, rounds, peers, lambda text: typer.echo(text, err=True))
+    )
+    told = report("chat", rows)
+    if as_json:
+        typer.echo(json.dumps(told, indent=2))
+        return
+    typer.echo(f"on {told['machine']}")
+    for row in told["rows"]:
+        typer.echo(f"{row['workload']:<52} {row['system']:<10} {row['median']:>10} {row['unit']}")

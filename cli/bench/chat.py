@@ -1,4 +1,5 @@
-"""How good the words are: precision and recall of every cue on lines that nobody looked at while it was made.
+"""How fast an analysis is and how much memory it takes, and how good its words are: precision and recall of every cue on
+lines that nobody looked at while it was made. Beside it what a user would take instead.
 
 `labelled/<language>/<cue>.learn.tsv` is what is learned from and tuned on, `.held.tsv` is only measured on. Both hold as many
 lines that say it as lines that do not, and most of the latter are chosen to mislead: in a real chat precision is higher.
@@ -6,17 +7,25 @@ lines that say it as lines that do not, and most of the latter are chosen to mis
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
+from cli.bench.exports import FORMATS, LABELLED
+from cli.bench.exports import write as write_export
+from cli.bench.stream import PEERS_VENV
 from cli.bench.table import Row
+from cli.errors import Failed
 from soulfra.words import LANGUAGES, Language
 from soulfra.words.language import LEARNED, Cue, Learned, features, folded
 from soulfra.words.learning import learned, quality
 
-LABELLED = Path(__file__).parent / "labelled"
 PRECISION = 0.93  # in the cross-validation, so that held-back lines by other hands come out at 0.85
 WANTED = {"good": 0.88, "bad": 0.88}
 BESIDE = {  # cues whose lines are about something else
@@ -27,6 +36,7 @@ BESIDE = {  # cues whose lines are about something else
     "friction": ("promise", "question", "decision", "action", "done", "opportunity"),
     "opportunity": ("promise", "question", "decision", "action", "done", "friction", "rework"),
 }
+CUES = ("question", "promise", "decision", "action", "done", "friction", "rework", "opportunity", "good", "bad")
 FELT = {"good": "pos", "bad": "neg"}  # cues whose lines are those of the tone, and their label
 
 
@@ -44,15 +54,15 @@ def others(language: str, cue: str) -> list[str]:
 
 def measured(cue: Cue, held: list[tuple[str, bool]]) -> tuple[float, float]:
     """Precision and recall."""
-    return quality([(float(cue.found(line, features(line))), said) for line, said in held], 0.5)
+    return quality([(cue.score(features(line)), said) for line, said in held], 0.0)
 
 
 def learn(language: Language) -> dict[str, Learned]:
     """Learns all cues of a language, and notes how they do on the held-back lines."""
     found = {}
-    for name, hand in language.hands.items():
-        one = learned(lines(language.code, name, "learn"), others(language.code, name), hand, WANTED.get(name, PRECISION))
-        precision, recall = measured(Cue(hand, one), lines(language.code, name, "held"))
+    for name in CUES:
+        one = learned(lines(language.code, name, "learn"), others(language.code, name), WANTED.get(name, PRECISION))
+        precision, recall = measured(Cue(one), lines(language.code, name, "held"))
         found[name] = msgspec.structs.replace(one, precision=round(precision, 3), recall=round(recall, 3))
     return found
 
@@ -62,8 +72,8 @@ def write(language: Language) -> None:
     path.write_bytes(msgspec.json.format(msgspec.json.encode(learn(language)), indent=1) + b"\n")
 
 
-def measure() -> Iterator[Row]:
-    """For each language and cue."""
+def words(peers: bool) -> Iterator[Row]:
+    """Precision and recall for each language and cue, and the share of lines whose tone is told right."""
     for code, language in LANGUAGES.items():
         for name, cue in language.cues.items():
             held = lines(code, name, "held")
@@ -71,3 +81,77 @@ def measure() -> Iterator[Row]:
             title = f"{language.name}: {name}, {len(held)} lines"
             yield Row(title, "precision", "", [round(precision, 3)])
             yield Row(title, "recall", "", [round(recall, 3)])
+        yield Row(f"{language.name}: tone told right", "soulfra", "share", [_right(code, _tone(language))])
+        if peers and code == "en":
+            yield Row(f"{language.name}: tone told right", "vader", "share", [_right(code, _vader)])
+
+
+def _right(code: str, tones: Callable[[list[str]], list[str]]) -> float:
+    """Share of the held-back lines whose label is found: pos, neg or neu."""
+    rows = [row.partition("\t") for row in (LABELLED / code / "tone.held.tsv").read_text(encoding="utf-8").splitlines()]
+    found = tones([text for _, _, text in rows])
+    return round(sum(label == tone for (label, _, _), tone in zip(rows, found, strict=True)) / len(rows), 3)
+
+
+def _tone(language: Language) -> Callable[[list[str]], list[str]]:
+    def tones(texts: list[str]) -> list[str]:
+        said = map(language.said, texts)
+        return ["pos" if one.get("good", 0) > one.get("bad", 0) else "neg" if "bad" in one else "neu" for one in said]
+
+    return tones
+
+
+def _vader(texts: list[str]) -> list[str]:
+    """With the borders that its README gives."""
+    scores = _peer("vader", stdin=json.dumps(texts))["told"]
+    return ["pos" if score >= 0.05 else "neg" if score <= -0.05 else "neu" for score in scores]
+
+
+def speed(size: int, rounds: int, peers: bool, say: Callable[[str], None]) -> Iterator[Row]:
+    """Analyses of exports of `size` bytes, each in a process of its own; then the peers read a hundredth of the WhatsApp one."""
+    with tempfile.TemporaryDirectory(prefix="soulfra-chat-") as folder:
+        for format in FORMATS:
+            say(f"writing {size / 1e6:.0f} MB in the form of {format}")
+            file = Path(folder) / format
+            n = write_export(file, format, size)
+            seconds, memory = [], []
+            for number in range(rounds):
+                say(f"{format}, {n} messages, round {number + 1} of {rounds}")
+                told = _analysed(file)
+                seconds.append(told["seconds"])
+                memory.append(told["peak_rss_mb"])
+            title = f"{format}, {file.stat().st_size / 1e6:.0f} MB, {n} messages"
+            yield Row(title, "soulfra", "s", seconds)
+            yield Row(f"{title}: peak memory", "soulfra", "MiB", memory)
+        if peers:
+            yield from _reading(Path(folder), max(100_000, size // 100), say)
+
+
+def _reading(folder: Path, size: int, say: Callable[[str], None]) -> Iterator[Row]:
+    """Seconds of the whole analysis beside those of peers that only read."""
+    file = folder / "small"
+    n = write_export(file, "whatsapp", size)
+    yield Row(f"whatsapp, {size / 1e6:.1f} MB, {n} messages", "soulfra", "s", [_analysed(file)["seconds"]])
+    for name in ("whatstk", "chatminer"):
+        say(f"{name} reads {n} messages")
+        yield Row(f"whatsapp, {size / 1e6:.1f} MB, {n} messages", name, "s", [_peer(name, str(file))["seconds"]])
+
+
+def _analysed(file: Path) -> dict[str, Any]:
+    words = [sys.executable, "-m", "cli", "analyze", "--json", str(file)]
+    done = subprocess.run(words, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Failed(f"the analysis failed: {done.stderr[-1500:]}")
+    told: dict[str, Any] = json.loads(done.stdout)
+    return told
+
+
+def _peer(*words: str, stdin: str = "") -> dict[str, Any]:
+    python = str(PEERS_VENV / "bin" / "python")
+    done = subprocess.run(
+        [python, "-m", "peers.chats", *words], cwd=Path(__file__).parent, input=stdin, capture_output=True, text=True, check=False
+    )  # fmt: skip
+    if done.returncode:
+        raise Failed(f"{words[0]}: {done.stderr[-1500:]}")
+    told: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return told

@@ -40,7 +40,7 @@ class AssistantUse:
         for prompt, said, _ in told[1:]:
             if "rework" in said:
                 self.rework += 1
-                self.corrections.add(-len(prompt.text), prompt)
+                self.corrections.add(said["rework"], prompt)
         self._count_answers(talk, {prompt.id: prompt for prompt in prompts})
 
     def _count_answers(self, talk: list[Message], prompts: dict[str, Message]) -> None:

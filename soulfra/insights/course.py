@@ -13,7 +13,11 @@ from soulfra.insights.people import SESSION
 from soulfra.insights.promises import rare
 
 TERMS = 40_000  # words that are counted; rarer ones are forgotten
-SESSIONS, OFTEN, COMMON = 30, 5, 0.5  # sessions of a chat and of a subject; share of sessions above which a word says nothing
+SESSIONS, OFTEN, COMMON = (
+    30,
+    5,
+    0.5,
+)  # sessions of a chat and of a subject; share of sessions above which a word says nothing
 STRETCH = 25  # remarks whose tone is added up
 FELT, REMARKS, SIDE = 20, 100, 3  # remarks with a feeling, remarks, stretches on each side of a turn
 SURE = 2.0  # standard errors between the two sides
@@ -132,7 +136,8 @@ class Mood:
         if self.remarks < REMARKS or felt < FELT or len(self.stretches) < 2 * SIDE or not reader.understood:
             return []
         at, distance = max(
-            ((at, self._distance(at)) for at in range(SIDE, len(self.stretches) - SIDE + 1)), key=lambda one: abs(one[1])
+            ((at, self._distance(at)) for at in range(SIDE, len(self.stretches) - SIDE + 1)),
+            key=lambda one: abs(one[1]),
         )
         if abs(distance) < SURE:
             return []

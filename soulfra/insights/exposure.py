@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from soulfra.chat.message import Message
 from soulfra.insights.insight import Best, Heard, Insight, Reader
 from soulfra.private import found
 

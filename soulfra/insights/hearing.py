@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from soulfra.chat.message import Message
 from soulfra.insights.insight import LONG, Heard
@@ -12,7 +12,7 @@ from soulfra.words import Language, language_of
 BLOCK = 50  # messages of which the language is told at once
 PROBE = 160  # characters of each of them that are looked at
 LEAST = 12  # words, below which the language is taken to be that of the block before
-NOTHING: frozenset[str] = frozenset()
+NOTHING: Mapping[str, float] = {}
 
 
 class Hearing:
@@ -34,7 +34,7 @@ class Hearing:
         return [Heard(message, self.said(message, language), language) for message in block]
 
     @staticmethod
-    def said(message: Message, language: Language | None) -> frozenset[str]:
+    def said(message: Message, language: Language | None) -> Mapping[str, float]:
         """The cues of a remark."""
         return language.said(message.text) if language is not None and is_remark(message) else NOTHING
 

@@ -52,10 +52,10 @@ class Insight(msgspec.Struct, frozen=True):
 
 
 class Heard(NamedTuple):
-    """A message, the cues that its words have (of people's remarks in a known language), and that language."""
+    """A message, the cues that its words have (of people's remarks in a known language) with how sure each is, and that language."""
 
     message: Message
-    said: frozenset[str]
+    said: Mapping[str, float]
     language: Language | None
 
 

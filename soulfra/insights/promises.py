@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from soulfra.chat.message import Message
@@ -33,7 +33,7 @@ class OpenLoops:
             if message.visible:
                 self._follow(message, said)
 
-    def _follow(self, message: Message, said: frozenset[str]) -> None:
+    def _follow(self, message: Message, said: Mapping[str, float]) -> None:
         if message.conversation != self._conversation:
             self._close()
             self._conversation = message.conversation
@@ -96,7 +96,7 @@ class Commitments:
             if "done" in said or "promise" in said:
                 self._follow(message, said, rare(message.text, language))
 
-    def _follow(self, message: Message, said: frozenset[str], words: frozenset[str]) -> None:
+    def _follow(self, message: Message, said: Mapping[str, float], words: frozenset[str]) -> None:
         if "done" in said:
             kept = [one for one in self._watched if one[0].speaker == message.speaker and len(one[1] & words) >= 2]
             self.kept += len(kept)
@@ -148,7 +148,7 @@ class Decisions:
         for message, said, _ in batch:
             if "decision" in said:
                 self.n += 1
-                self.best.add(-message.offset, message)
+                self.best.add(said["decision"], message)
 
     def merge(self, other: Decisions) -> None:
         self.n += other.n

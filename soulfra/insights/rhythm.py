@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from soulfra.chat.message import Message
 from soulfra.insights.insight import Best, Heard, Insight, Reader, percent, share_confidence
 
 MIN_MESSAGES = 200

@@ -30,7 +30,7 @@ class Tasks:
             if "action" in said:
                 self.n += 1
                 self.asked[message.speaker] = self.asked.get(message.speaker, 0) + 1
-                self.best.add(("@" in message.text) + ("question" not in said), message)
+                self.best.add(said["action"], message)
 
     def merge(self, other: Tasks) -> None:
         self.n += other.n
@@ -68,7 +68,7 @@ class Friction:
                 back = max((len(words & before) for before in self._known), default=0) >= SAME
                 self.n += 1
                 self.again += back
-                self.best.add(len(words) + 100 * back, message)
+                self.best.add(said["friction"] + 100 * back, message)
                 self._known.append(words)
 
     def merge(self, other: Friction) -> None:

@@ -1,17 +1,16 @@
 """What is known of a language: what its people write when they ask, promise or decide, and the words that every text has.
 
 A cue is found in a line when its score is above a threshold. The score adds up weights of words and of neighbouring words,
-learned from labelled lines, and of patterns written by hand (`english.py`, `german.py`). How sure a cue is was measured on
-lines that were looked at by nobody while it was made: `soulfra bench chat --quality`.
+learned from labelled lines (`learning.py`). How sure a cue is was measured on lines that were looked at by nobody while it was made: `soulfra bench chat --quality`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 
@@ -36,14 +35,20 @@ def folded(text: str) -> str:
 
 def features(line: str) -> set[str]:
     """Words, beginnings of long words, and two and three words in a row of a folded line."""
-    words = [word if not word.isdigit() else "#" for word in TOKEN.findall(line)[:WORDS]]
-    length = len(words)
-    row = ["^", *words, "$"]
-    found = {*row, *(f"{word[:STEM]}*" for word in words if len(word) > STEM + 1)}
-    found.update(f"{a} {b}" for a, b in zip(row, row[1:], strict=False))
+    row = _row(line)
+    found = {*row, *(f"{word[:STEM]}*" for word in row if len(word) > STEM + 1), _length(row)}
+    found.update(f"{a} {b}" for a, b in pairwise(row))
     found.update(f"{a} {b} {c}" for a, b, c in zip(row, row[1:], row[2:], strict=False))
-    found.add("short" if length < 5 else "middling" if length < 10 else "long" if length < 20 else "very long")
     return found
+
+
+def _row(line: str) -> list[str]:
+    return ["^", *("#" if word.isdigit() else word for word in TOKEN.findall(line)[:WORDS]), "$"]
+
+
+def _length(row: list[str]) -> str:
+    n = len(row) - 2
+    return "(few)" if n < 5 else "(some)" if n < 10 else "(more)" if n < 20 else "(many)"
 
 
 class Learned(msgspec.Struct, frozen=True):
@@ -56,89 +61,75 @@ class Learned(msgspec.Struct, frozen=True):
     weights: dict[str, float]
 
 
-class Hand:
-    """Patterns that speak for something, and patterns that speak against it."""
-
-    def __init__(self, yes: Sequence[str], no: Sequence[str]) -> None:
-        self._yes, self._no = re.compile("|".join(yes)), re.compile("|".join(no))
-
-    def hints(self, line: str) -> tuple[str, ...]:
-        for_it, against = self._yes.search(line) is not None, self._no.search(line) is not None
-        return ("+",) * for_it + ("-",) * against + ("=",) * (for_it and not against)
-
-
-class Tone:
-    """Words and phrases with a feeling. Phrases (-5 to 5) go before words; a negation turns the words behind it."""
-
-    def __init__(self, good: str, bad: str, negations: str, phrases: Mapping[str, int]) -> None:
-        weights = dict.fromkeys(bad.split(), -1) | dict.fromkeys(good.split(), 1) | EMOJI
-        self._weights = {word.replace("_", " "): weight for word, weight in weights.items()}
-        self._negations = frozenset(negations.split())
-        self._phrases = phrases
-        self._said = re.compile("|".join(sorted(map(re.escape, phrases), key=len, reverse=True)))
-
-    def of(self, line: str) -> int:
-        """Above 0: good; below: bad. Of a folded line."""
-        total = sum(self._phrases[phrase] for phrase in self._said.findall(line))
-        turned = 0
-        for word in TOKEN.findall(self._said.sub(" ", line)):
-            if weight := self._weights.get(word):
-                total += -weight if turned > 0 and word not in EMOJI else weight
-            turned = 3 if word in self._negations or word.endswith("n't") else turned - 1
-        return total
-
-
-class Felt(NamedTuple):
-    """Hints for the good tone (`sign` 1) or the bad one (-1), from the words of feeling."""
-
-    tone: Tone
-    sign: int
-
-    def hints(self, line: str) -> tuple[str, ...]:
-        felt = self.tone.of(line) * self.sign
-        return ("+",) * (felt > 0) + ("-",) * (felt < 0) + ("=",) * (felt > 1)
-
-
-EMOJI = dict.fromkeys("❤🥰😍😊🎉🥳🏆👍💪😂😄🤗🔥💐🙌🥂😎😋🌸🎶😁", 1) | dict.fromkeys("😢😭😡🙄😩😤💔😞😠🤬", -1)
-HINTS = ("+", "-", "=")
-
-
 class Cue:
     """One thing that lines may say, as learned."""
 
-    def __init__(self, hand: Hand | Felt, learned: Learned) -> None:
-        self.hand, self.learned = hand, learned
-        self._best = max(0.0, learned.weights.get("+", 0.0) + learned.weights.get("=", 0.0))
+    def __init__(self, learned: Learned) -> None:
+        self.learned = learned
 
-    def found(self, line: str, known: set[str]) -> bool:
-        """Whether a folded line says it; `known` are its features. The patterns are tried only where they can decide."""
-        weights, threshold = self.learned.weights, self.learned.threshold - self.learned.bias
+    def score(self, known: Collection[str]) -> float:
+        """How far a line with these features is above the threshold; at 0 and below it does not say it."""
+        weights = self.learned.weights
         mine = [weights[one] for one in known if one in weights]
-        total, n = sum(mine), len(mine)
-        highest = total + self._best
-        if highest / ((n or 1) if highest > 0 else n + len(HINTS)) ** 0.5 <= threshold:
-            return False
-        more = [weights[hint] for hint in self.hand.hints(line) if hint in weights]
-        n += len(more)
-        return bool(n) and (total + sum(more)) / n**0.5 > threshold
+        total = sum(mine) / len(mine) ** 0.5 if mine else 0.0
+        return self.learned.bias + total - self.learned.threshold
 
 
 class Language:
     """`share`: of stop words, above which a text counts as being in it; `common`: words that say nothing of what a line is about."""
 
-    def __init__(
-        self, code: str, name: str, stop: str, share: float, common: str, hands: Mapping[str, Hand | Felt]
-    ) -> None:
-        self.code, self.name, self.share, self.hands = code, name, share, hands
+    def __init__(self, code: str, name: str, stop: str, share: float, common: str) -> None:
+        self.code, self.name, self.share = code, name, share
         self.stop, self.common = frozenset(stop.split()), frozenset(common.split())
 
     @cached_property
     def cues(self) -> dict[str, Cue]:
         learned = msgspec.json.decode((LEARNED / f"{self.code}.json").read_bytes(), type=dict[str, Learned])
-        return {name: Cue(hand, learned[name]) for name, hand in self.hands.items()}
+        return {name: Cue(one) for name, one in learned.items()}
 
-    def said(self, text: str) -> frozenset[str]:
-        """The names of the cues that a line has."""
-        line = folded(text)
-        known = features(line)
-        return frozenset(name for name, cue in self.cues.items() if cue.found(line, known))
+    @cached_property
+    def _weights(self) -> dict[str, list[tuple[int, float]]]:
+        """By feature: numbers of cues, and weights."""
+        table: dict[str, list[tuple[int, float]]] = {}
+        for number, cue in enumerate(self.cues.values()):
+            for feature, weight in cue.learned.weights.items():
+                table.setdefault(feature, []).append((number, weight))
+        return table
+
+    @cached_property
+    def _begun(self) -> frozenset[str]:
+        """With what two and three words in a row begin."""
+        return frozenset(feature.rpartition(" ")[0] for feature in self._weights if " " in feature)
+
+    @cached_property
+    def _floors(self) -> list[tuple[str, float]]:
+        return [(name, cue.learned.threshold - cue.learned.bias) for name, cue in self.cues.items()]
+
+    def said(self, text: str) -> Mapping[str, float]:
+        """The cues that a line has, and how far each is above its threshold: `Cue.score` of all cues in one go."""
+        floors = self._floors
+        totals, times = [0.0] * len(floors), [0] * len(floors)
+        for pairs in self._found(_row(folded(text))):
+            for number, weight in pairs:
+                totals[number] += weight
+                times[number] += 1
+        return {
+            name: total / n**0.5 - floor
+            for (name, floor), total, n in zip(floors, totals, times, strict=True)
+            if n and total / n**0.5 > floor
+        }
+
+    def _found(self, row: list[str]) -> Collection[list[tuple[int, float]]]:
+        """Of the features of a line those that some cue knows; the others are not even put together."""
+        table, begun = self._weights, self._begun
+        known = {word for word in row if word in table}
+        known |= {f"{word[:STEM]}*" for word in row if len(word) > STEM + 1} & table.keys()
+        known.add(_length(row))
+        for at, (a, b) in enumerate(pairwise(row)):
+            if a in begun:
+                two = f"{a} {b}"
+                if two in table:
+                    known.add(two)
+                if two in begun and at + 2 < len(row) and (three := f"{two} {row[at + 2]}") in table:
+                    known.add(three)
+        return [table[one] for one in known if one in table]

@@ -1,4 +1,4 @@
-"""Learns a cue from labelled lines: logistic regression over `language.features` and the hints of the patterns.
+"""Learns a cue from labelled lines: logistic regression over `language.features`.
 
 The same lines give the same weights. The threshold is the lowest at which, in a cross-validation, so many of the lines
 found are right as wanted.
@@ -11,7 +11,7 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 
-from soulfra.words.language import Felt, Hand, Learned, features
+from soulfra.words.language import Learned, features
 
 EPOCHS, DECAY, FOLDS, SEED = 25, 0.02, 5, 1
 TIMES = 2  # lines in which a feature must be, to be learned from
@@ -23,13 +23,13 @@ Line = tuple[str, bool]  # folded, and whether it says it
 Model = tuple[float, dict[str, float]]
 
 
-def learned(lines: Sequence[Line], others: Sequence[str], hand: Hand | Felt, wanted: float) -> Learned:
+def learned(lines: Sequence[Line], others: Sequence[str], wanted: float) -> Learned:
     """A cue that finds what it is to find with the wanted precision; `precision` and `recall` are still those of the folds.
 
     `others` are lines about something else: few of them say it, and few may be found.
     """
-    ready = [(_all(line, hand), float(said), 1.0) for line, said in lines]
-    beside = [(_all(line, hand), 0.0, BESIDE) for line in others]
+    ready = [(sorted(features(line)), float(said), 1.0) for line, said in lines]
+    beside = [(sorted(features(line)), 0.0, BESIDE) for line in others]
     scored, strange = list[tuple[float, bool]](), list[float]()
     for fold in range(FOLDS):
         model = _fitted([one for some in (ready, beside) for n, one in enumerate(some) if n % FOLDS != fold])
@@ -51,15 +51,11 @@ def quality(scored: Sequence[tuple[float, bool]], threshold: float) -> tuple[flo
     return right / max(1, len(found)), right / max(1, all)
 
 
-def _all(line: str, hand: Hand | Felt) -> list[str]:
-    return sorted({*features(line), *hand.hints(line)})
-
-
 def _fitted(ready: Sequence[tuple[list[str], float, float]]) -> Model:
     times = Counter(name for known, _, _ in ready for name in known)
     examples = [([name for name in known if times[name] >= TIMES], said, worth) for known, said, worth in ready]
     weights = dict.fromkeys((name for name, n in times.items() if n >= TIMES), 0.0)
-    bias, chance = 0.0, random.Random(SEED)
+    bias, chance = 0.0, random.Random(SEED)  # noqa: S311 - an order, no secret
     for epoch in range(EPOCHS):
         chance.shuffle(examples)
         step = 0.3 / (1 + 0.3 * epoch)

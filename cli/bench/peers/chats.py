@@ -1,0 +1,43 @@
+"""What a user would take instead: whatstk or chat-miner to read a WhatsApp export, VADER for its tone.
+
+Prints one line of JSON: seconds and messages, or, of labelled lines on the standard input, what VADER says.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+
+
+def main() -> None:
+    what, *files = sys.argv[1:]
+    began = time.perf_counter()
+    told = {"whatstk": whatstk, "chatminer": chatminer, "vader": vader}[what](*files)
+    print(json.dumps({"seconds": round(time.perf_counter() - began, 3), "told": told}))
+
+
+def whatstk(file: str) -> int:
+    from whatstk import WhatsAppChat
+
+    return len(WhatsAppChat.from_source(file).df)
+
+
+def chatminer(file: str) -> int:
+    from chatminer.chatparsers import WhatsAppParser
+
+    parser = WhatsAppParser(file)
+    parser.parse_file()
+    return len(parser.parsed_messages.get_df())
+
+
+def vader() -> list[float]:
+    """The compound score of each line, -1 to 1."""
+    from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
+
+    analyser = SentimentIntensityAnalyzer()
+    return [analyser.polarity_scores(line)["compound"] for line in json.load(sys.stdin)]
+
+
+if __name__ == "__main__":
+    main()

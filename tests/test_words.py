@@ -1,0 +1,61 @@
+"""Words: what is told of a language is what was measured, on lines that it was not learned from."""
+
+from __future__ import annotations
+
+import pytest
+
+from cli.bench import chat
+from soulfra.words import LANGUAGES, language_of
+from soulfra.words.language import features, folded
+from soulfra.words.learning import learned
+
+EACH = [(code, name) for code in LANGUAGES for name in chat.CUES]
+
+
+@pytest.mark.parametrize(("code", "name"), EACH)
+def test_a_cue_reaches_the_bar_on_lines_that_it_was_not_learned_from(code: str, name: str) -> None:
+    held, cue = chat.lines(code, name, "held"), LANGUAGES[code].cues[name]
+    precision, recall = chat.measured(cue, held)
+    assert (round(precision, 3), round(recall, 3)) == (cue.learned.precision, cue.learned.recall)
+    assert precision >= 0.85 and recall >= 0.60
+    assert len(held) >= 100 and len(held) + len(chat.lines(code, name, "learn")) >= 200
+
+
+@pytest.mark.parametrize(("code", "name"), EACH)
+def test_no_held_line_was_learned_from(code: str, name: str) -> None:
+    assert not {line for line, _ in chat.lines(code, name, "held")} & {
+        line for line, _ in chat.lines(code, name, "learn")
+    }
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_all_cues_in_one_go_are_the_cues_one_by_one(code: str) -> None:
+    language = LANGUAGES[code]
+    for name in ("decision", "tone"):
+        for row in (chat.LABELLED / code / f"{name}.held.tsv").read_text(encoding="utf-8").splitlines():
+            text = row.partition("\t")[2]
+            known = features(folded(text))
+            one_by_one = {name: score for name, cue in language.cues.items() if (score := cue.score(known)) > 0}
+            assert language.said(text) == pytest.approx(one_by_one)
+
+
+def test_the_same_lines_give_the_same_weights() -> None:
+    few = chat.lines("en", "promise", "learn")[:120]
+    assert learned(few, [], 0.9) == learned(few, [], 0.9)
+
+
+def test_code_addresses_and_quotations_say_nothing() -> None:
+    said = LANGUAGES["en"].said
+    assert "question" in said("what time do we meet?")
+    assert "question" not in said('the film is called "what time do we meet?" and it was fine')
+    assert folded("Größe `x?` https://example.org/?a=1 ok") == "groesse     ok"
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [("I think that this is what you have to do with it", "en"), ("das ist ja nicht so gut wie ich dachte", "de"),
+     ("minä en tiedä missä se on eikä kukaan muukaan", None), ("", None)],
+)  # fmt: skip
+def test_a_language_is_told_by_its_stop_words(text: str, code: str | None) -> None:
+    language = language_of([text])
+    assert (language.code if language else None) == code
