@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import log2, sqrt
 from typing import NamedTuple
 
@@ -135,10 +135,7 @@ class Mood:
         felt = sum(one.good + one.bad for one in self.stretches)
         if self.remarks < REMARKS or felt < FELT or len(self.stretches) < 2 * SIDE or not reader.understood:
             return []
-        at, distance = max(
-            ((at, self._distance(at)) for at in range(SIDE, len(self.stretches) - SIDE + 1)),
-            key=lambda one: abs(one[1]),
-        )
+        at, distance = max(self._splits(), key=lambda one: abs(one[1]))
         if abs(distance) < SURE:
             return []
         before, after = _balance(self.stretches[:at]), _balance(self.stretches[at:])
@@ -160,16 +157,17 @@ class Mood:
             )
         ]  # fmt: skip
 
-    def _distance(self, at: int) -> float:
-        """Standard errors between the shares of good remarks on the two sides."""
-        left, right = self.stretches[:at], self.stretches[at:]
-        a, b = sum(one.good for one in left), sum(one.good for one in right)
-        n, m = a + sum(one.bad for one in left), b + sum(one.bad for one in right)
-        if not n or not m:
-            return 0.0
-        share = (a + b) / (n + m)
-        error = sqrt(share * (1 - share) * (1 / n + 1 / m))
-        return (b / m - a / n) / error if error else 0.0
+    def _splits(self) -> Iterator[tuple[int, float]]:
+        """Each place to split, and the standard errors between the shares of good remarks on its two sides."""
+        good, felt = sum(one.good for one in self.stretches), sum(one.good + one.bad for one in self.stretches)
+        share, a, n = good / felt, 0, 0
+        for at, one in enumerate(self.stretches, 1):
+            a, n = a + one.good, n + one.good + one.bad
+            m = felt - n
+            if at < SIDE or at > len(self.stretches) - SIDE:
+                continue
+            error = sqrt(share * (1 - share) * (1 / n + 1 / m)) if n and m else 0.0
+            yield at, ((good - a) / m - a / n) / error if error else 0.0
 
 
 class Drift:

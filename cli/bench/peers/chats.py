@@ -18,13 +18,13 @@ def main() -> None:
 
 
 def whatstk(file: str) -> int:
-    from whatstk import WhatsAppChat
+    from whatstk import WhatsAppChat  # type: ignore[import-not-found]
 
     return len(WhatsAppChat.from_source(file).df)
 
 
 def chatminer(file: str) -> int:
-    from chatminer.chatparsers import WhatsAppParser
+    from chatminer.chatparsers import WhatsAppParser  # type: ignore[import-not-found]
 
     parser = WhatsAppParser(file)
     parser.parse_file()
@@ -33,7 +33,7 @@ def chatminer(file: str) -> int:
 
 def vader() -> list[float]:
     """The compound score of each line, -1 to 1."""
-    from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
+    from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer  # type: ignore[import-not-found]
 
     analyser = SentimentIntensityAnalyzer()
     return [analyser.polarity_scores(line)["compound"] for line in json.load(sys.stdin)]
