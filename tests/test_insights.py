@@ -248,7 +248,7 @@ def test_a_promise_is_closed_by_its_makers_done_about_the_same_thing() -> None:
     promises = [
         (0.0, "Bob", "I'll order the yellow flour"),
         (1.0, "Bob", "I'll call the miller"),
-        (2.0, "Eve", "We will see the oven"),
+        (2.0, "Eve", "I'll clean the oven"),
     ]
     insight = kinds(
         told(chat(*promises, (9, "Eve", "yellow flour is sent"), (10, "Bob", "order of the yellow flour is done")))
@@ -256,7 +256,7 @@ def test_a_promise_is_closed_by_its_makers_done_about_the_same_thing() -> None:
     assert insight["commitments"].value == 2
     assert [piece.quote for piece in insight["commitments"].evidence] == [
         "I'll call the miller",
-        "We will see the oven",
+        "I'll clean the oven",
     ]
 
 

@@ -4,35 +4,33 @@ from __future__ import annotations
 
 import pytest
 
-from cli.bench import chat
+from cli.bench.chat import CUES, LABELLED, lines, measured
 from soulfra.words import LANGUAGES, language_of
 from soulfra.words.language import features, folded
 from soulfra.words.learning import learned
 
-EACH = [(code, name) for code in LANGUAGES for name in chat.CUES]
+EACH = [(code, name) for code in LANGUAGES for name in CUES]
 
 
 @pytest.mark.parametrize(("code", "name"), EACH)
 def test_a_cue_reaches_the_bar_on_lines_that_it_was_not_learned_from(code: str, name: str) -> None:
-    held, cue = chat.lines(code, name, "held"), LANGUAGES[code].cues[name]
-    precision, recall = chat.measured(cue, held)
+    held, cue = lines(code, name, "held"), LANGUAGES[code].cues[name]
+    precision, recall = measured(cue, held)
     assert (round(precision, 3), round(recall, 3)) == (cue.learned.precision, cue.learned.recall)
     assert precision >= 0.85 and recall >= 0.60
-    assert len(held) >= 100 and len(held) + len(chat.lines(code, name, "learn")) >= 200
+    assert len(held) >= 100 and len(held) + len(lines(code, name, "learn")) >= 200
 
 
 @pytest.mark.parametrize(("code", "name"), EACH)
 def test_no_held_line_was_learned_from(code: str, name: str) -> None:
-    assert not {line for line, _ in chat.lines(code, name, "held")} & {
-        line for line, _ in chat.lines(code, name, "learn")
-    }
+    assert not {line for line, _ in lines(code, name, "held")} & {line for line, _ in lines(code, name, "learn")}
 
 
 @pytest.mark.parametrize("code", LANGUAGES)
 def test_all_cues_in_one_go_are_the_cues_one_by_one(code: str) -> None:
     language = LANGUAGES[code]
     for name in ("decision", "tone"):
-        for row in (chat.LABELLED / code / f"{name}.held.tsv").read_text(encoding="utf-8").splitlines():
+        for row in (LABELLED / code / f"{name}.held.tsv").read_text(encoding="utf-8").splitlines():
             text = row.partition("\t")[2]
             known = features(folded(text))
             one_by_one = {name: score for name, cue in language.cues.items() if (score := cue.score(known)) > 0}
@@ -40,7 +38,7 @@ def test_all_cues_in_one_go_are_the_cues_one_by_one(code: str) -> None:
 
 
 def test_the_same_lines_give_the_same_weights() -> None:
-    few = chat.lines("en", "promise", "learn")[:120]
+    few = lines("en", "promise", "learn")[:120]
     assert learned(few, [], 0.9) == learned(few, [], 0.9)
 
 

@@ -73,7 +73,7 @@ def _counted(counter: Counter, bootstrap: str, events: int, kills: int, say: Cal
             if seen != total:
                 total, changed = seen, time.monotonic()
                 say(f"{counter.name}: {total} of {events} counted, {done} kills")
-            if done < kills and total > events * (done + 1) // (kills + 1):
+            if done < kills and events > total > events * done // (kills + 1):
                 process.kill()
                 process.wait(10)
                 done += 1

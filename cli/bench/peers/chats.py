@@ -8,12 +8,15 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Callable
+from typing import Any
 
 
 def main() -> None:
     what, *files = sys.argv[1:]
     began = time.perf_counter()
-    told = {"whatstk": whatstk, "chatminer": chatminer, "vader": vader}[what](*files)
+    readers: dict[str, Callable[..., Any]] = {"whatstk": whatstk, "chatminer": chatminer, "vader": vader}
+    told = readers[what](*files)
     print(json.dumps({"seconds": round(time.perf_counter() - began, 3), "told": told}))
 
 
