@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -104,6 +107,17 @@ def test_the_same_file_gives_the_same_bytes(sample: Path, tmp_path: Path) -> Non
     copy = tmp_path / "another name"
     copy.write_bytes(sample.read_bytes())
     assert encoded(analyse(sample, workspace=tmp_path)) == encoded(analyse(copy, workspace=tmp_path))
+
+
+def test_the_same_file_gives_the_same_bytes_in_processes_that_hash_differently(tmp_path: Path) -> None:
+    script = "import sys; from pathlib import Path; from soulfra.analysis import analyse, encoded; sys.stdout.buffer.write(encoded(analyse(Path(sys.argv[1]), workspace=Path(sys.argv[2]))))"
+    results = {
+        subprocess.run(
+            [sys.executable, "-c", script, str(WHATSAPP), str(tmp_path)], check=True, capture_output=True, env={**os.environ, "PYTHONHASHSEED": seed}
+        ).stdout
+        for seed in ("1", "2", "3")
+    }  # fmt: skip
+    assert len(results) == 1
 
 
 def records(file: Path, format: str) -> Iterator[tuple[str, int, str]]:

@@ -20,6 +20,7 @@ WRITTEN_OUT = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "�
 TOKEN = re.compile(r"[^\W\d_][\w'-]*|\d+|[?!]+|[\u2600-\u27bf]|[\U0001f300-\U0001faff]")
 WORDS = 40  # of a line that are looked at
 STEM = 5  # letters of a longer word that stand for all its forms
+WHOLE = 1_000  # weights are added up in thousandths, so that their order makes no difference
 LEARNED = Path(__file__).parent / "learned"
 
 
@@ -66,13 +67,13 @@ class Cue:
 
     def __init__(self, learned: Learned) -> None:
         self.learned = learned
+        self.weights = {feature: round(weight * WHOLE) for feature, weight in learned.weights.items()}
+        self.floor = learned.threshold - learned.bias
 
     def score(self, known: Collection[str]) -> float:
         """How far a line with these features is above the threshold; at 0 and below it does not say it."""
-        weights = self.learned.weights
-        mine = [weights[one] for one in known if one in weights]
-        total = sum(mine) / len(mine) ** 0.5 if mine else 0.0
-        return self.learned.bias + total - self.learned.threshold
+        mine = [self.weights[one] for one in known if one in self.weights]
+        return (sum(mine) / len(mine) ** 0.5 if mine else 0.0) / WHOLE - self.floor
 
 
 class Language:
@@ -88,11 +89,11 @@ class Language:
         return {name: Cue(one) for name, one in learned.items()}
 
     @cached_property
-    def _weights(self) -> dict[str, list[tuple[int, float]]]:
+    def _weights(self) -> dict[str, list[tuple[int, int]]]:
         """By feature: numbers of cues, and weights."""
-        table: dict[str, list[tuple[int, float]]] = {}
+        table: dict[str, list[tuple[int, int]]] = {}
         for number, cue in enumerate(self.cues.values()):
-            for feature, weight in cue.learned.weights.items():
+            for feature, weight in cue.weights.items():
                 table.setdefault(feature, []).append((number, weight))
         return table
 
@@ -101,25 +102,21 @@ class Language:
         """With what two and three words in a row begin."""
         return frozenset(feature.rpartition(" ")[0] for feature in self._weights if " " in feature)
 
-    @cached_property
-    def _floors(self) -> list[tuple[str, float]]:
-        return [(name, cue.learned.threshold - cue.learned.bias) for name, cue in self.cues.items()]
-
     def said(self, text: str) -> Mapping[str, float]:
         """The cues that a line has, and how far each is above its threshold: `Cue.score` of all cues in one go."""
-        floors = self._floors
-        totals, times = [0.0] * len(floors), [0] * len(floors)
+        totals, times = [0] * len(self.cues), [0] * len(self.cues)
         for pairs in self._found(_row(folded(text))):
             for number, weight in pairs:
                 totals[number] += weight
                 times[number] += 1
+        scores = (total / n**0.5 / WHOLE if n else 0.0 for total, n in zip(totals, times, strict=True))
         return {
-            name: total / n**0.5 - floor
-            for (name, floor), total, n in zip(floors, totals, times, strict=True)
-            if n and total / n**0.5 > floor
+            name: above
+            for (name, cue), score in zip(self.cues.items(), scores, strict=True)
+            if (above := score - cue.floor) > 0
         }
 
-    def _found(self, row: list[str]) -> Collection[list[tuple[int, float]]]:
+    def _found(self, row: list[str]) -> Collection[list[tuple[int, int]]]:
         """Of the features of a line those that some cue knows; the others are not even put together."""
         table, begun = self._weights, self._begun
         known = {word for word in row if word in table}
