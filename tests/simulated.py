@@ -13,12 +13,8 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 Place = tuple[str, int]
-OPEN, ENDING, COMMITTED, ABORTED = (
-    "open",
-    "ending",
-    "committed",
-    "aborted",
-)  # ENDING: committed, the markers not written
+# ENDING: committed, and its markers are not written
+OPEN, ENDING, COMMITTED, ABORTED = "open", "ending", "committed", "aborted"
 
 
 @dataclass

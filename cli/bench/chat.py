@@ -2,7 +2,7 @@
 lines that nobody looked at while it was made. Beside it what a user would take instead.
 
 `labelled/<language>/<cue>.learn.tsv` is what is learned from and tuned on, `.held.tsv` is only measured on. Both hold as many
-lines that say it as lines that do not, and most of the latter are chosen to mislead: in a real chat precision is higher.
+lines that say it as lines that do not, and most of the latter are chosen to mislead; in a real chat, most lines of which say nothing of the kind, precision is lower.
 """
 
 from __future__ import annotations

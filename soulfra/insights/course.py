@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from soulfra.chat.message import Message
 from soulfra.insights.insight import Best, Heard, Insight, Reader, count_confidence, percent
-from soulfra.insights.people import SESSION
+from soulfra.insights.people import opens
 from soulfra.insights.promises import rare
 
 TERMS = 40_000  # words that are counted; rarer ones are forgotten
@@ -37,7 +37,7 @@ class Topics:
         for message, _, language in batch:
             if message.role != "person" or not message.visible or language is None:
                 continue
-            self.sessions += self._opens(message)
+            self.sessions += opens(self._before, message)
             self._before = message
             for word in rare(message.text, language):
                 there = self.seen.setdefault(word, [])
@@ -46,12 +46,6 @@ class Topics:
                     self.last[word] = message
         if len(self.seen) > TERMS:
             self._forget()
-
-    def _opens(self, message: Message) -> bool:
-        before = self._before
-        if before is None or before.conversation != message.conversation:
-            return True
-        return bool(before.at and message.at and message.at - before.at >= SESSION)
 
     def _forget(self) -> None:
         kept = sorted(self.seen, key=lambda word: (-len(self.seen[word]), word))[: TERMS // 2]

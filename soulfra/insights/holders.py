@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from soulfra.chat.message import Message
 from soulfra.insights.insight import Best, Heard, Insight, Reader, percent, share_confidence
-from soulfra.insights.people import SESSION
+from soulfra.insights.people import opens
 
 NEXT = 5  # messages in which an answer is looked for
 THREADS = 10
@@ -30,7 +30,7 @@ class Holders:
 
     def _follow(self, message: Message, asks: bool) -> None:
         asked = self._asked
-        if asked is not None and (asked.conversation != message.conversation or _apart(asked, message)):
+        if asked is not None and opens(asked, message):
             self._end()
             asked = None
         if asked is not None and self._answer is None:
@@ -74,7 +74,3 @@ class Holders:
                 f"Write down what only {holder} knows, before it is missing.", (reader.caveat("question"),),
             )
         ]  # fmt: skip
-
-
-def _apart(earlier: Message, later: Message) -> bool:
-    return bool(earlier.at and later.at and later.at - earlier.at >= SESSION)

@@ -83,16 +83,10 @@ class Balance:
             if message.role == "person" and message.visible:
                 self.messages += 1
                 self.words[message.speaker] = self.words.get(message.speaker, 0) + message.text.count(" ") + 1
-                if self._starts(message):
+                if opens(self._last, message):
                     self.starts[message.speaker] = self.starts.get(message.speaker, 0) + 1
                     self.best.add(-message.offset, message)
                 self._last = message
-
-    def _starts(self, message: Message) -> bool:
-        before = self._last
-        if before is None or before.conversation != message.conversation:
-            return True
-        return bool(before.at and message.at and message.at - before.at >= SESSION)
 
     def merge(self, other: Balance) -> None:
         self.messages += other.messages
@@ -119,6 +113,13 @@ class Balance:
                 "Ask the quiet ones directly, or let someone else open the next one.",
             )
         ]  # fmt: skip
+
+
+def opens(before: Message | None, message: Message) -> bool:
+    """Whether a message opens a session: the first of its conversation, or the first after a long silence."""
+    if before is None or before.conversation != message.conversation:
+        return True
+    return bool(before.at and message.at and message.at - before.at >= SESSION)
 
 
 def _gini(amounts: list[int]) -> float:

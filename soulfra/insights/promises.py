@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
 from soulfra.chat.message import Message
@@ -19,52 +19,66 @@ WATCHED = 200  # promises whose fulfilment is watched at a time
 TERM = re.compile(r"[^\W\d_][\w'-]{3,}")
 
 
+class Waiting:
+    """Messages that wait for anybody else's word in their conversation; `late` tells whether such a word comes too late.
+
+    It is asked with the message that waited, how many more its speaker has written since, and the one that came.
+    """
+
+    def __init__(self, late: Callable[[Message, int, Message], bool]) -> None:
+        self._late = late
+        self._waiting: list[tuple[Message, int]] = []
+        self._conversation = ""
+
+    def add(self, message: Message) -> None:
+        self._waiting.append((message, 0))
+
+    def hear(self, message: Message) -> list[tuple[Message, bool]]:
+        """Those that wait no more, and whether they were left open."""
+        ended = []
+        if message.conversation != self._conversation:
+            ended = self.close()
+            self._conversation = message.conversation
+        ended += [(one, self._late(one, n, message)) for one, n in self._waiting if one.speaker != message.speaker]
+        self._waiting = [(one, n + 1) for one, n in self._waiting if one.speaker == message.speaker]
+        return ended
+
+    def close(self) -> list[tuple[Message, bool]]:
+        """Nobody will say anything any more."""
+        ended, self._waiting = [(one, True) for one, _ in self._waiting], []
+        return ended
+
+
 class OpenLoops:
     """Questions that nobody took up."""
 
     def __init__(self) -> None:
         self.asked = self.open = 0
         self.best = Best()
-        self._waiting: list[tuple[Message, int]] = []
-        self._conversation = ""
+        self._waiting = Waiting(lambda asked, n, message: n >= NEXT and _apart(asked, message) > WAIT)
 
     def update(self, batch: Sequence[Heard]) -> None:
         for message, said, _ in batch:
             if message.visible:
-                self._follow(message, said)
+                self._leave(self._waiting.hear(message))
+                if "question" in said:
+                    self.asked += 1
+                    self._waiting.add(message)
 
-    def _follow(self, message: Message, said: Mapping[str, float]) -> None:
-        if message.conversation != self._conversation:
-            self._close()
-            self._conversation = message.conversation
-        waiting = []
-        for question, seen in self._waiting:
-            if message.speaker == question.speaker:
-                waiting.append((question, seen))
-            elif seen + 1 > NEXT and _apart(question, message) > WAIT:
-                self._leave(question)
-        self._waiting = [(question, seen + 1) for question, seen in waiting]
-        if "question" in said:
-            self.asked += 1
-            self._waiting.append((message, 0))
-
-    def _leave(self, question: Message) -> None:
-        self.open += 1
-        self.best.add(len(question.text), question)
-
-    def _close(self) -> None:
-        for question, _ in self._waiting:
-            self._leave(question)
-        self._waiting = []
+    def _leave(self, ended: list[tuple[Message, bool]]) -> None:
+        for question, open in ended:
+            if open:
+                self.open += 1
+                self.best.add(len(question.text), question)
 
     def merge(self, other: OpenLoops) -> None:
-        self._close()
+        self._leave(self._waiting.close())
         self.asked, self.open = self.asked + other.asked, self.open + other.open
         self.best.merge(other.best)
-        self._waiting, self._conversation = other._waiting, other._conversation
+        self._waiting = other._waiting
 
     def result(self, reader: Reader) -> list[Insight]:
-        self._close()
+        self._leave(self._waiting.close())
         if self.asked < 10 or not self.open or not reader.understood:
             return []
         share = self.open / self.asked

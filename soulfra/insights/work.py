@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from datetime import timedelta
 
 from soulfra.chat.message import Message
 from soulfra.insights.insight import Best, Heard, Insight, Reader, percent
-from soulfra.insights.promises import rare
+from soulfra.insights.promises import NEXT, WAIT, Waiting, rare
 
-NEXT, WAIT = 5, timedelta(hours=24)  # somebody else's word within so many messages or so long counts as an answer
 REMEMBERED = 200  # lines of trouble with which a new one is compared
 SAME = 2  # rare words that two lines of the same trouble share
 MIN_TASKS, MIN_TROUBLES, MIN_CHANCES = 3, 5, 3
@@ -96,50 +94,29 @@ class Chances:
     def __init__(self) -> None:
         self.n = self.open = 0
         self.best = Best()
-        self._waiting: list[tuple[Message, int]] = []
-        self._conversation = ""
+        self._waiting = Waiting(_late)
 
     def update(self, batch: Sequence[Heard]) -> None:
         for message, said, _ in batch:
-            if not message.visible:
-                continue
-            if message.conversation != self._conversation:
-                self._close()
-                self._conversation = message.conversation
-            if self._waiting:
-                self._answer(message)
-            if "opportunity" in said and "bad" not in said:
-                self.n += 1
-                self._waiting.append((message, 0))
+            if message.visible:
+                self._leave(self._waiting.hear(message))
+                if "opportunity" in said and "bad" not in said:
+                    self.n += 1
+                    self._waiting.add(message)
 
-    def _answer(self, message: Message) -> None:
-        still = []
-        for chance, seen in self._waiting:
-            if message.speaker == chance.speaker:
-                still.append((chance, seen + 1))
-            elif seen >= NEXT or (chance.at and message.at and message.at - chance.at > WAIT):
-                self._leave(chance, True)
-            else:
-                self._leave(chance, False)
-        self._waiting = still
-
-    def _leave(self, chance: Message, open: bool) -> None:
-        self.open += open
-        self.best.add(1e9 * open - chance.offset, chance)
-
-    def _close(self) -> None:
-        for chance, _ in self._waiting:
-            self._leave(chance, True)
-        self._waiting = []
+    def _leave(self, ended: list[tuple[Message, bool]]) -> None:
+        for chance, open in ended:
+            self.open += open
+            self.best.add(1e9 * open - chance.offset, chance)
 
     def merge(self, other: Chances) -> None:
-        self._close()
+        self._leave(self._waiting.close())
         self.n, self.open = self.n + other.n, self.open + other.open
         self.best.merge(other.best)
-        self._waiting, self._conversation = other._waiting, other._conversation
+        self._waiting = other._waiting
 
     def result(self, reader: Reader) -> list[Insight]:
-        self._close()
+        self._leave(self._waiting.close())
         if self.n < MIN_CHANCES or not reader.understood:
             return []
         return [
@@ -150,6 +127,10 @@ class Chances:
                 "Answer the ones below today: a chance grows old fast.", (reader.caveat("opportunity"),),
             )
         ]  # fmt: skip
+
+
+def _late(chance: Message, more: int, message: Message) -> bool:
+    return more >= NEXT or bool(chance.at and message.at and message.at - chance.at > WAIT)
 
 
 def _sure(precision: float, n: int) -> float:
