@@ -154,7 +154,7 @@ def _tell(told: dict[str, Any]) -> None:
 
     console = Console()
     first, last = (str(told.get(name) or "")[:10] for name in ("first", "last"))
-    when = f", {first} to {last}" if first else ", without times"
+    when = f", {first} to {last}" if first else ", without times" if "first" in told else ""
     console.print(
         f"[bold]{told['format']}[/]: {told['visible']} visible of {told['messages']} messages in {told['conversations']} conversations{when}"
     )
