@@ -380,7 +380,7 @@ async def test_streams_agents_and_timers_do_what_faust_documents(topics: Topics,
     @app.timer(0.2)
     async def tick() -> None:
         ticks.append(len(ticks))
-        await answer.cast(len(ticks))
+        await answer.cast(len(ticks), key=b"one")  # one partition, so in order
 
     async with running(app):
         assert await until(lambda: len(seen) == len(pairs) == 60 and sum(map(len, portions)) == 60 and len(even) == 30)
