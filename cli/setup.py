@@ -57,7 +57,8 @@ def stamped(kind: str) -> bool:
 
 def stamp(kind: str) -> str:
     """Changes with the lock, the project's own description, and the place of the environment."""
-    parts = [LOCKS / f"{kind}.txt", LOCKS / "run.in", ROOT / "pyproject.toml", ROOT / "streams/engine/quick.c"]
+    compiled = [ROOT / "streams/engine/quick.c", ROOT / "soulfra/quick.c"]
+    parts = [LOCKS / f"{kind}.txt", LOCKS / "run.in", ROOT / "pyproject.toml", *compiled]
     said = b"\0".join([str(VENV).encode()] + [part.read_bytes() for part in parts])
     return f"{kind} {hashlib.sha256(said).hexdigest()}\n"
 

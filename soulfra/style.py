@@ -28,7 +28,7 @@ class Style:
         self.counts = dict.fromkeys(FEATURES[1:], 0)
 
     def update(self, batch: Sequence[Heard], owner: str) -> None:
-        for message, said, _ in batch:
+        for message, said, _, _ in batch:
             if message.visible and message.speaker == owner:
                 self._count(message.text, said)
 

@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from soulfra import persona
 from soulfra.analysis import Analysis, analyse, encoded
 from soulfra.chat import Message, Skipped, Unreadable, formats, part_of
-from soulfra.insights import REDUCERS, Heard, Hearing, Insight, Reader
+from soulfra.insights import REDUCERS, Heard, Insight, Reader
+from soulfra.insights.hearing import NOT_READ, is_remark
 from soulfra.insights.insight import QUOTE, Best, quote
 from soulfra.private import found, masked
 from soulfra.words import LANGUAGES
@@ -49,7 +50,8 @@ def messages(file: Path, format: str) -> list[Message]:
 
 def heard(read: list[Message]) -> list[Heard]:
     """As an English chat, however little it says."""
-    return [Heard(message, Hearing.said(message, LANGUAGES["en"]), LANGUAGES["en"]) for message in read]
+    english = LANGUAGES["en"]
+    return [Heard(m, *(english.read(m.text) if is_remark(m) else NOT_READ), english) for m in read]
 
 
 def told(*batches: list[Message]) -> list[Insight]:

@@ -101,7 +101,7 @@ def stream(
     if as_json:
         typer.echo(json.dumps(told | {"ratios": ratios(rows)}, indent=2))
         return
-    typer.echo(f"on {told['machine']}, broker with default Java flags")
+    typer.echo(f"on {told['machine']}, broker with Java's own flags (latency: with ZGC)")
     for row in told["rows"]:
         typer.echo(
             f"{row['workload']:<66} {row['system']:<15} {row['median']:>10} {row['unit']:<12} of {row['values']}"

@@ -39,6 +39,7 @@ HOT, DISTINCT = 5_000, 200_000  # keys
 CAP = 15.0  # seconds of one run; a slow system is measured over what it does in them
 WARM = 8  # rounds before latency is measured
 GRACE = 45.0  # seconds beyond, until a run that does not end is ended
+CONCURRENT = ("-Xms1g", "-Xmx1g", "-XX:+UseZGC")  # a broker that is never stopped to collect, where latency is measured
 PEERS_VENV = VENV.with_name(".venv-bench")
 ORDER = ("soulfra", "kafka streams", "quix streams", "stock faust", "raw librdkafka")
 
@@ -77,7 +78,10 @@ class Bench:
 
     def __init__(self, folder: Path, events: int, say: Callable[[str], None]) -> None:
         self.folder, self.events, self.say = folder, events, say
-        self.kafka = Kafka(folder / "kafka", free(), free(), flags=tuple(HEAP))
+        self.kafka = self.broker("kafka", *HEAP)
+
+    def broker(self, name: str, *flags: str) -> Kafka:
+        return Kafka(self.folder / name, free(), free(), flags=flags)
 
     def fill(self) -> None:
         self.say(f"filling topics with {self.events} events each")
@@ -154,8 +158,8 @@ def measure(events: int, rounds: int, peers: bool, only: str, say: Callable[[str
     """
     with tempfile.TemporaryDirectory(prefix="soulfra-stream-") as folder:
         bench = Bench(Path(folder), events, say)
-        bench.kafka.start()
         try:
+            bench.kafka.start()
             bench.fill()
             rows = list(_rates(bench, rounds, peers, only))
             rows += _recovery(bench, rounds) if only in "recovery" else ()
@@ -207,8 +211,12 @@ def _recovery(bench: Bench, rounds: int) -> Iterator[Row]:
 def _latency(bench: Bench, rounds: int) -> Iterator[Row]:
     """From the producer's clock to the row, and to the output as a reader of committed records sees it.
 
-    A transaction takes 50 ms on a broker that has just begun, and 8 ms when Java has compiled what it does: some rounds do not count.
+    On a broker of its own. A transaction takes 50 ms when it has just begun, and 8 ms when Java has compiled what it does:
+    some rounds do not count.
     """
+    bench.kafka.stop()
+    bench.kafka = bench.broker("concurrent", *CONCURRENT)
+    bench.kafka.start()
     for n in range(WARM):
         bench.say(f"latency: warming the broker up, {n + 1} of {WARM}")
         _one_latency(bench, 1_000)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
+
+from soulfra.compiled import quick
 
 Role = Literal["person", "assistant", "system", "tool"]
 Kind = Literal["text", "media", "system", "tool", "reasoning", "deleted"]
@@ -106,12 +109,26 @@ class Export:
         return self._read[name]
 
 
+class Span(NamedTuple):
+    """The bytes of a file in which records that are wanted begin."""
+
+    begin: int
+    end: int
+
+
+ALL = Span(0, sys.maxsize)
+
+
 class Part(NamedTuple):
-    """A file to read: where it lies now, what it is called in its zip, and what it belongs to."""
+    """A file to read: where it lies now, what it is called in its zip, what it belongs to, and which stretch of it is wanted.
+
+    Only formats that divide look at the stretch.
+    """
 
     path: Path
     name: str
     export: Export
+    span: Span = ALL
 
 
 def part_of(file: Path) -> Part:
@@ -133,7 +150,8 @@ class Format(Protocol):
 
 def cleaned(text: str) -> str:
     """The text without control characters, direction marks and lone surrogates."""
-    return CONTROL.sub("", text).strip()
+    cleaned: str = quick.clean(text) if quick else CONTROL.sub("", text).strip()
+    return cleaned
 
 
 def kind_of(text: str, media: bool = False, spoken: bool = True) -> Kind:

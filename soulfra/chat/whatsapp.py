@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from soulfra.chat.message import Kind, Message, Part, Progress, Recognition, Skipped, Unreadable, batches, cleaned
 
@@ -24,30 +24,36 @@ HEADERS = {
     "Android": re.compile(rf"^{DATE},?{SPACE}+{TIME}{SPACE}-{SPACE}(.*)$", re.S),
 }
 NAME = re.compile(r"^([^:\n]{1,120}?):(?:[ \u200e]|(?=\S))(.*)$", re.S)
-OMITTED = re.compile(
-    r"^\u200e?(<(Media|Medien) (omitted|ausgeschlossen)>"
-    r"|(image|video|audio|sticker|GIF|document|Contact card) omitted"
-    r"|(Bild|Video|Audio|Sticker|Dokument) weggelassen|<attached: .*>|<Anhang: .*>|.* \((file attached|Datei angehängt)\))$",
+# What WhatsApp writes in the phone's language, in the place of what it leaves out or took back, or behind it.
+BRACKETED = re.compile(r"<[^<>\n]{3,80}>")
+ATTACHED = re.compile(r"[^\n/:]{1,120}\.\w{2,5} \([^()\n]{4,40}\)(?=\n|$)")
+LEFT_OUT = re.compile(
+    r"\b(omitted|attached|weggelassen|omitid[oa]s?|absente?|non incluse?|omis(?:e|es)?|ocultad[oa]s?|oculta|não revelad[oa]|omess[oaei]"
+    r"|weggelaten|pominięt[oay]|utelämnad\w*|utelatt|udeladt|tidak disertakan|dahil edilmedi|опущен[оа]?|отсутствует)\b"
+    r"|省略|忽略|含まれていません|생략|제외|استبعاد|לא נכלל|शामिल नहीं",
     re.I,
 )
-DELETED = re.compile(r"^(This message was deleted|You deleted this message|Diese Nachricht wurde gelöscht)\.?$", re.I)
-EDITED = re.compile(r"\s*\u200e?<This message was edited>$")
+DELETED = frozenset(
+    sentence.strip()
+    for sentence in """
+    this message was deleted | you deleted this message | this message was deleted by admin
+    | diese nachricht wurde gelöscht | du hast diese nachricht gelöscht
+    | se eliminó este mensaje | eliminaste este mensaje | este mensaje fue eliminado | este mensaje se eliminó
+    | ce message a été supprimé | vous avez supprimé ce message | vous avez effacé ce message
+    | mensagem apagada | essa mensagem foi apagada | esta mensagem foi apagada | você apagou esta mensagem | eliminou esta mensagem
+    | questo messaggio è stato eliminato | hai eliminato questo messaggio
+    | dit bericht is verwijderd | u hebt dit bericht verwijderd | je hebt dit bericht verwijderd
+    | ta wiadomość została usunięta | usunąłeś tę wiadomość | bu mesaj silindi | bu mesajı sildiniz
+    | данное сообщение удалено | вы удалили данное сообщение | pesan ini telah dihapus | pesan ini dihapus | anda menghapus pesan ini
+    """.split("|")
+)
+EDITED = re.compile(r"(?<=[^\s\u200e])\s*\u200e<[^<>\n]{5,60}>$|\s*<This message was edited>$")
+LONGEST = 60  # characters of a message that says that it was deleted
 AFTERNOON, MORNING = {"p", "下午", "오후"}, {"a", "上午", "오전"}
 BACK, AHEAD = timedelta(days=365), timedelta(days=5 * 365)  # a line that jumps further is no header but a paste
+DATED = 11  # characters at the head of a line in which the date is
 LINES, SHARE = 200, 0.6  # of the first lines, how many must be headers
 Order = Literal["day", "month", "year"]
-
-
-class Header(NamedTuple):
-    """The numbers at the head of a line, not yet a date, and what follows."""
-
-    first: int
-    second: int
-    third: int
-    hour: int
-    minute: int
-    second_: int
-    rest: str
 
 
 class WhatsApp:
@@ -70,9 +76,26 @@ class WhatsApp:
         return None
 
     def read(self, part: Part, skipped: Skipped, progress: Progress) -> Iterator[list[Message]]:
-        phone, encoding = _template(part.path)
-        order = _order(part.path, phone, encoding)
-        return batches(_messages(part.path, phone, encoding, order, skipped, progress))
+        header, encoding = _template(part.path)
+        dates = Dates(_order(part.path, header, encoding))
+        return batches(_messages(part, header, encoding, dates, skipped, progress))
+
+
+class Dates(dict[tuple[str, str, str], date | None]):
+    """By the three numbers at the head of a line: the day, in one order for the whole file; None where there is no such day."""
+
+    def __init__(self, order: Order) -> None:
+        self.order = order
+
+    def __missing__(self, numbers: tuple[str, str, str]) -> date | None:
+        a, b, c = map(int, numbers)
+        year, month, day = {"day": (c, b, a), "month": (c, a, b), "year": (a, b, c)}[self.order]
+        try:
+            found = date(year + 2000 if year < 100 else year, month, day)
+        except ValueError:
+            found = None
+        self[numbers] = found
+        return found
 
 
 def _encoding(head: bytes) -> str:
@@ -83,7 +106,8 @@ def _decoded(head: bytes) -> str:
     return head.decode(_encoding(head), errors="replace")
 
 
-def _template(file: Path) -> tuple[str, str]:
+def _template(file: Path) -> tuple[re.Pattern[str], str]:
+    """How the head of a line looks, and the encoding."""
     with file.open("rb") as opened:
         head = opened.read(65_536)
     lines = [line.lstrip(MARKS) for line in _decoded(head).splitlines()]
@@ -91,47 +115,40 @@ def _template(file: Path) -> tuple[str, str]:
     phone = max(counts, key=lambda name: counts[name])
     if not counts[phone]:
         raise Unreadable("no line begins with a date, a time and a name; export the chat again without media", "line 1")
-    return phone, _encoding(head)
+    return HEADERS[phone], _encoding(head)
 
 
-def _header(line: str, phone: str) -> Header | None:
-    found = HEADERS[phone].match(line.lstrip(MARKS))
-    if not found:
-        return None
-    a, _, b, c, before, hour, minute, second, letter, after, rest = found.groups()
-    half = (letter or before or after or "").lower()
-    hours = int(hour) % 12 + (12 if half in AFTERNOON else 0) if half in AFTERNOON | MORNING else int(hour)
-    return Header(int(a), int(b), int(c), hours, int(minute), int(second or 0), rest)
-
-
-def _order(file: Path, phone: str, encoding: str) -> Order:
+def _order(file: Path, header: re.Pattern[str], encoding: str) -> Order:
     """Year first by its size; day or month first by what cannot be a month; else whichever goes back in time less.
 
     Most dates decide: a pasted line may hold another order, or no date at all.
     """
-    dates = list(dict.fromkeys(header[:3] for _, line in _lines(file, encoding) if (header := _header(line, phone))))
-    if 2 * sum(first > 31 for first, _, _ in dates) > len(dates):
+    written = list(_dates(file, header, encoding))
+    numbers = [tuple(map(int, date)) for date in written]
+    if 2 * sum(first > 31 for first, _, _ in numbers) > len(numbers):
         return "year"
-    day = sum(12 < first <= 31 and second <= 12 for first, second, _ in dates)
-    month = sum(12 < second <= 31 and first <= 12 for first, second, _ in dates)
+    day = sum(12 < first <= 31 and second <= 12 for first, second, _ in numbers)
+    month = sum(12 < second <= 31 and first <= 12 for first, second, _ in numbers)
     if day != month:
         return "day" if day > month else "month"
-    back: dict[Order, int] = {order: _backward(dates, order) for order in ("day", "month")}
-    return "month" if back["month"] < back["day"] else "day"
+    return "month" if _backward(written, "month") < _backward(written, "day") else "day"
 
 
-def _backward(dates: list[tuple[int, int, int]], order: Order) -> int:
-    days = [at for date in dates if (at := _at(Header(*date, 0, 0, 0, ""), order))]
+def _dates(file: Path, header: re.Pattern[str], encoding: str) -> dict[tuple[str, str, str], None]:
+    """The different dates in the heads of the lines, in their order."""
+    begun, found = set[str](), dict[tuple[str, str, str], None]()
+    for _, line in _lines(file, encoding):
+        beginning = line[:DATED]
+        if beginning not in begun and (head := header.match(line.lstrip(MARKS))):
+            begun.add(beginning)
+            found[head[1], head[3], head[4]] = None
+    return found
+
+
+def _backward(written: list[tuple[str, str, str]], order: Order) -> int:
+    dates = Dates(order)
+    days = [day for numbers in written if (day := dates[numbers])]
     return sum(later < earlier for earlier, later in pairwise(days))
-
-
-def _at(header: Header, order: Order) -> datetime | None:
-    a, b, c = header[:3]
-    year, month, day = {"day": (c, b, a), "month": (c, a, b), "year": (a, b, c)}[order]
-    try:
-        return datetime(year + 2000 if year < 100 else year, month, day, header.hour, header.minute, header.second_)
-    except ValueError:
-        return None
 
 
 def _lines(file: Path, encoding: str) -> Iterator[tuple[int, str]]:
@@ -151,44 +168,80 @@ def _lines(file: Path, encoding: str) -> Iterator[tuple[int, str]]:
 
 
 def _messages(
-    file: Path, phone: str, encoding: str, order: Order, skipped: Skipped, progress: Progress
+    part: Part, header: re.Pattern[str], encoding: str, dates: Dates, skipped: Skipped, progress: Progress
 ) -> Iterator[Message]:
     """A header begins a message; what follows without one belongs to it."""
-    open_: tuple[int, int, datetime, list[str]] | None = None
+    begin, end = part.span
+    open_: tuple[int, int, datetime, str] | None = None
+    more: list[str] = []
     last: datetime | None = None
-    for number, (offset, line) in enumerate(_lines(file, encoding), 1):
-        header = _header(line, phone)
-        at = _at(header, order) if header else None
-        if header and at and (last is None or -BACK <= at - last <= AHEAD):
+    names: dict[str, str] = {}
+    for number, (offset, line) in enumerate(_lines(part.path, encoding), 1):
+        if offset < begin:
+            continue
+        found = header.match(line.lstrip(MARKS) if line[:1] in MARKS else line)
+        at = _at(found, dates) if found else None
+        if found and at and (last is None or -BACK <= at - last <= AHEAD):
             if open_:
-                yield _message(*open_)
-            open_, last = (number, offset, at, [header.rest]), at
+                yield _message(*open_, more, names)
+            open_ = None
+            if offset >= end:
+                return
+            open_, more, last = (number, offset, at, found[11]), [], at
         elif open_:
-            open_[3].append(line)
-        elif line.strip():
+            more.append(line)
+        elif line.strip() and not begin:
             skipped.add("a line before the first message", f"line {number}")
         if number % 5_000 == 0:
             progress(offset)
     if open_:
-        yield _message(*open_)
+        yield _message(*open_, more, names)
 
 
-def _message(number: int, offset: int, at: datetime, lines: list[str]) -> Message:
-    said = "\n".join(lines)
+def _at(head: re.Match[str], dates: Dates) -> datetime | None:
+    a, _, b, c, before, hour, minute, second, letter, after, _ = head.groups()
+    day = dates[a, b, c]
+    if day is None:
+        return None
+    hours = int(hour)
+    if half := (letter or before or after or "").lower():
+        hours = hours % 12 + 12 * (half in AFTERNOON)
+    try:
+        return datetime(day.year, day.month, day.day, hours, int(minute), int(second or 0))
+    except ValueError:
+        return None
+
+
+def _message(number: int, offset: int, at: datetime, said: str, more: list[str], names: dict[str, str]) -> Message:
+    if more:
+        said = "\n".join((said, *more))
     found = NAME.match(said)
-    if not found or (found[2].startswith("\u200e") and not (OMITTED.match(found[2]) or _deleted(found[2]))):
+    kind: Kind = "system"
+    if found:
+        kind, text = _told(found[2])
+    if not found or kind == "system":
         return Message("whatsapp", f"line {number}", "system", "system", at, cleaned(said), "system", False, "", offset)
-    text = EDITED.sub("", found[2])
-    kind: Kind = "media" if OMITTED.match(text.strip()) else "deleted" if _deleted(text) else "text"
-    text = cleaned(text)
-    name = cleaned(found[1]).removeprefix("~ ").strip()
+    name = names.get(found[1]) or names.setdefault(found[1], cleaned(found[1]).removeprefix("~ ").strip())
     return Message(
         "whatsapp", f"line {number}", name, "person", at, text, kind, kind == "text" and bool(text), "", offset
     )
 
 
-def _deleted(text: str) -> bool:
-    return bool(DELETED.match(text.strip(MARKS + " ")))
+def _told(said: str) -> tuple[Kind, str]:
+    """What behind a name is told by WhatsApp itself, and what is left of it."""
+    marked = said.startswith("\u200e")
+    if marked or "<" in said or said.endswith(")") or len(said) < LONGEST:
+        said = EDITED.sub("", said)
+        plain = cleaned(said)
+        if plain.lower().rstrip(".") in DELETED:
+            return "deleted", plain
+        if BRACKETED.fullmatch(plain) or (marked and LEFT_OUT.search(plain.partition("\n")[0])):
+            return "media", plain
+        if attached := ATTACHED.match(plain):
+            caption = plain[attached.end() :].strip()
+            return ("text", caption) if caption else ("media", plain)
+        return "system" if marked else "text", plain
+    return "text", cleaned(said)
 
 
 FORMAT = WhatsApp()

@@ -27,17 +27,17 @@ class AssistantUse:
     def _close(self) -> None:
         """Counts a whole conversation: what was regenerated shows only in the tree."""
         heard, self._talk = self._talk, []
-        talk = [message for message, _, _ in heard]
+        talk = [message for message, _, _, _ in heard]
         if not any(message.role == "assistant" for message in talk):
             return
         told = [one for one in heard if one.message.role == "person" and one.message.visible]
-        prompts = [message for message, _, _ in told]
+        prompts = [message for message, _, _, _ in told]
         self.conversations += bool(prompts)
         self.prompts += len(prompts)
         if len(prompts) == 1:
             self.single += 1
             self.lone.add(-prompts[0].offset, prompts[0])
-        for prompt, said, _ in told[1:]:
+        for prompt, said, _, _ in told[1:]:
             if "rework" in said:
                 self.rework += 1
                 self.corrections.add(said["rework"], prompt)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from soulfra.chat.message import Message
 from soulfra.insights.insight import Best, Heard, Insight, Reader, count_confidence, percent
 from soulfra.insights.people import opens
-from soulfra.insights.promises import rare
+from soulfra.words.language import as_written
 
 TERMS = 40_000  # words that are counted; rarer ones are forgotten
 SESSIONS, OFTEN, COMMON = (
@@ -34,12 +34,12 @@ class Topics:
         self._before: Message | None = None
 
     def update(self, batch: Sequence[Heard]) -> None:
-        for message, _, language in batch:
+        for message, _, terms, language in batch:
             if message.role != "person" or not message.visible or language is None:
                 continue
             self.sessions += opens(self._before, message)
             self._before = message
-            for word in rare(message.text, language):
+            for word in terms:
                 there = self.seen.setdefault(word, [])
                 if not there or there[-1] != self.sessions:
                     there.append(self.sessions)
@@ -73,10 +73,11 @@ class Topics:
         for rank, word in enumerate(up):
             best.add(-rank, self.last[word])
         n = len(told[up[0]])
+        more, less = (", ".join(as_written(word, self.last[word].text) for word in some) for some in (up, down))
         return [
             Insight(
                 "topics", "topics", "What comes up more and more",
-                f"{', '.join(up)} come up more in the later half of {self.sessions} sessions; {', '.join(down)} less.",
+                f"{more} come up more in the later half of {self.sessions} sessions; {less} less.",
                 round(grown[up[0]], 4), "change", 0.0, self.sessions, round(count_confidence(self.sessions) * n / (n + OFTEN), 4), 0.55,
                 best.evidence(), "sessions in which an uncommon word comes, later half against earlier half",
                 "Give what grows a place of its own; close what has gone quiet.",
@@ -102,7 +103,7 @@ class Mood:
         self._n = 0
 
     def update(self, batch: Sequence[Heard]) -> None:
-        for message, said, language in batch:
+        for message, said, _, language in batch:
             if message.role != "person" or not message.visible or language is None:
                 continue
             self.remarks += 1
@@ -172,7 +173,7 @@ class Drift:
         self.best: dict[str, Best] = {}
 
     def update(self, batch: Sequence[Heard]) -> None:
-        for message, _, _ in batch:
+        for message, _, _, _ in batch:
             if message.role == "person" and message.visible and message.at:
                 month = f"{message.at:%Y-%m}"
                 self.months.setdefault(month, Counter())[message.speaker] += 1

@@ -20,7 +20,7 @@ class Exposure:
         self.best = Best()
 
     def update(self, batch: Sequence[Heard]) -> None:
-        for message, _, _ in batch:
+        for message, _, _, _ in batch:
             if message.visible and (kinds := [one.kind for one in found(message.text)]):
                 self.kinds.update(kinds)
                 self.best.add(sum(10 if kind in SECRET else 1 for kind in kinds), message)

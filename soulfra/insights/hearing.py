@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from soulfra.chat.message import Message
 from soulfra.insights.insight import LONG, Heard
 from soulfra.words import Language, language_of
+from soulfra.words.language import NOTHING, Read
 
 BLOCK = 50  # messages of which the language is told at once
 PROBE = 160  # characters of each of them that are looked at
 LEAST = 12  # words, below which the language is taken to be that of the block before
-NOTHING: Mapping[str, float] = {}
+NOT_READ = Read(NOTHING, ())
 
 
 class Hearing:
@@ -31,12 +32,12 @@ class Hearing:
             self._language = language_of(texts)
         language = self._language
         self.spoken[language.code if language is not None else ""] += sum(map(is_remark, block))
-        return [Heard(message, self.said(message, language), language) for message in block]
-
-    @staticmethod
-    def said(message: Message, language: Language | None) -> Mapping[str, float]:
-        """The cues of a remark."""
-        return language.said(message.text) if language is not None and is_remark(message) else NOTHING
+        if language is None:
+            return [Heard(message, NOTHING, (), None) for message in block]
+        read = language.read
+        return [
+            Heard(message, *(read(message.text) if is_remark(message) else NOT_READ), language) for message in block
+        ]
 
     @property
     def shares(self) -> dict[str, float]:

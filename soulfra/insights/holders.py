@@ -24,7 +24,7 @@ class Holders:
         self._seen = 0
 
     def update(self, batch: Sequence[Heard]) -> None:
-        for message, said, _ in batch:
+        for message, said, _, _ in batch:
             if message.role == "person" and message.visible:
                 self._follow(message, "question" in said)
 

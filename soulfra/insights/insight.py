@@ -52,10 +52,12 @@ class Insight(msgspec.Struct, frozen=True):
 
 
 class Heard(NamedTuple):
-    """A message, the cues that its words have (of people's remarks in a known language) with how sure each is, and that language."""
+    """A message; of a person's remark in a known language the cues that its words have, with how sure each is, and the words
+    that tell what it is about; and that language."""
 
     message: Message
     said: Mapping[str, float]
+    terms: tuple[str, ...]
     language: Language | None
 
 

@@ -22,7 +22,7 @@ class Responses:
         self._last: Message | None = None
 
     def update(self, batch: Sequence[Heard]) -> None:
-        for message, _, _ in batch:
+        for message, _, _, _ in batch:
             if message.role == "person" and message.at and message.kind in ("text", "media"):
                 self._follow(message)
                 self._last = message
@@ -79,7 +79,7 @@ class Balance:
         self._last: Message | None = None
 
     def update(self, batch: Sequence[Heard]) -> None:
-        for message, _, _ in batch:
+        for message, _, _, _ in batch:
             if message.role == "person" and message.visible:
                 self.messages += 1
                 self.words[message.speaker] = self.words.get(message.speaker, 0) + message.text.count(" ") + 1

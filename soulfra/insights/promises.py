@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
 from soulfra.chat.message import Message
 from soulfra.insights.insight import Best, Heard, Insight, Reader, percent, share_confidence
-from soulfra.words import Language
-from soulfra.words.language import plain
 
 WAIT, NEXT = (
     timedelta(hours=24),
     5,
 )  # a question is open without another speaker's word in that time and that many messages
 WATCHED = 200  # promises whose fulfilment is watched at a time
-TERM = re.compile(r"[^\W\d_][\w'-]{3,}")
 
 
 class Waiting:
@@ -58,7 +54,7 @@ class OpenLoops:
         self._waiting = Waiting(lambda asked, n, message: n >= NEXT and _apart(asked, message) > WAIT)
 
     def update(self, batch: Sequence[Heard]) -> None:
-        for message, said, _ in batch:
+        for message, said, _, _ in batch:
             if message.visible:
                 self._leave(self._waiting.hear(message))
                 if "question" in said:
@@ -103,12 +99,12 @@ class Commitments:
         self._conversation = ""
 
     def update(self, batch: Sequence[Heard]) -> None:
-        for message, said, language in batch:
+        for message, said, terms, _ in batch:
             if message.conversation != self._conversation:
                 self._close()
                 self._conversation = message.conversation
             if "done" in said or "promise" in said:
-                self._follow(message, said, rare(message.text, language))
+                self._follow(message, said, frozenset(terms))
 
     def _follow(self, message: Message, said: Mapping[str, float], words: frozenset[str]) -> None:
         if "done" in said:
@@ -159,7 +155,7 @@ class Decisions:
         self.best = Best()
 
     def update(self, batch: Sequence[Heard]) -> None:
-        for message, said, _ in batch:
+        for message, said, _, _ in batch:
             if "decision" in said:
                 self.n += 1
                 self.best.add(said["decision"], message)
@@ -179,12 +175,6 @@ class Decisions:
                 "Write them down where the others look; check the oldest still hold.", (reader.caveat("decision"),),
             )
         ]  # fmt: skip
-
-
-def rare(text: str, language: Language | None) -> frozenset[str]:
-    """The words that tell what a line is about."""
-    words = frozenset(TERM.findall(plain(text).lower()))
-    return words - language.common - language.stop if language is not None else words
 
 
 def _apart(earlier: Message, later: Message) -> timedelta:

@@ -21,7 +21,7 @@ class Rhythm:
         self.best = Best()
 
     def update(self, batch: Sequence[Heard]) -> None:
-        for message, _, _ in batch:
+        for message, _, _, _ in batch:
             self.all += message.visible
             if message.role == "person" and message.visible and message.at:
                 self.hours[message.at.weekday()][message.at.hour] += 1

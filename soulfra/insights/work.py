@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from soulfra.chat.message import Message
 from soulfra.insights.insight import Best, Heard, Insight, Reader, percent
-from soulfra.insights.promises import NEXT, WAIT, Waiting, rare
+from soulfra.insights.promises import NEXT, WAIT, Waiting
 
 REMEMBERED = 200  # lines of trouble with which a new one is compared
 SAME = 2  # rare words that two lines of the same trouble share
@@ -24,7 +24,7 @@ class Tasks:
         self.best = Best()
 
     def update(self, batch: Sequence[Heard]) -> None:
-        for message, said, _ in batch:
+        for message, said, _, _ in batch:
             if "action" in said:
                 self.n += 1
                 self.asked[message.speaker] = self.asked.get(message.speaker, 0) + 1
@@ -60,9 +60,9 @@ class Friction:
         self._known: deque[frozenset[str]] = deque(maxlen=REMEMBERED)
 
     def update(self, batch: Sequence[Heard]) -> None:
-        for message, said, language in batch:
+        for message, said, terms, _ in batch:
             if "friction" in said:
-                words = rare(message.text, language)
+                words = frozenset(terms)
                 back = max((len(words & before) for before in self._known), default=0) >= SAME
                 self.n += 1
                 self.again += back
@@ -97,7 +97,7 @@ class Chances:
         self._waiting = Waiting(_late)
 
     def update(self, batch: Sequence[Heard]) -> None:
-        for message, said, _ in batch:
+        for message, said, _, _ in batch:
             if message.visible:
                 self._leave(self._waiting.hear(message))
                 if "opportunity" in said and "bad" not in said:

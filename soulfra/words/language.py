@@ -10,18 +10,28 @@ import re
 from collections.abc import Collection, Mapping
 from functools import cached_property
 from itertools import pairwise
+from math import sqrt
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import msgspec
 
+from soulfra.compiled import quick
+
 CODE = re.compile(r"```.*?(?:```|$)|`[^`]*`|https?://\S+", re.S)
 QUOTED = re.compile(r"\"[^\"\n]{2,80}\"|[“„«»][^”“»«\n]{2,80}[”“»«]|(?<!\w)'[^'\n]{3,80}'(?!\w)")
-WRITTEN_OUT = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "’": "'", "`": "'"})
-TOKEN = re.compile(r"[^\W\d_][\w'-]*|\d+|[?!]+|[\u2600-\u27bf]|[\U0001f300-\U0001faff]")
+ACCENTS = {"a": "àáâãå", "e": "èéêë", "i": "ìíîï", "o": "òóôõ", "u": "ùúû", "c": "ç", "n": "ñ", "y": "ýÿ"}
+WRITTEN_OUT = str.maketrans(
+    {accented: letter for letter, all in ACCENTS.items() for accented in all}
+    | {"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "œ": "oe", "’": "'", "`": "'"}
+)
+TOKEN = re.compile(r"[^\W\d_][\w'-]*|\d+|[?!¿¡]+|[\u2600-\u27bf]|[\U0001f300-\U0001faff]")
 WORDS = 40  # of a line that are looked at
+LETTERS = 4  # of a word that tells what a line is about, at least
 STEM = 5  # letters of a longer word that stand for all its forms
 WHOLE = 1_000  # weights are added up in thousandths, so that their order makes no difference
 LEARNED = Path(__file__).parent / "learned"
+NOTHING: Mapping[str, float] = {}
 
 
 def plain(text: str) -> str:
@@ -30,13 +40,16 @@ def plain(text: str) -> str:
 
 
 def folded(text: str) -> str:
-    """What cues are looked for in: lower case, umlauts written out, without code, addresses and quotations."""
+    """What cues are looked for in: lower case, umlauts and accents written out, without code, addresses and quotations."""
     return QUOTED.sub(" … ", plain(text).lower().translate(WRITTEN_OUT)).strip()
 
 
 def features(line: str) -> set[str]:
     """Words, beginnings of long words, and two and three words in a row of a folded line."""
-    row = _row(line)
+    return _features(_row(line))
+
+
+def _features(row: list[str]) -> set[str]:
     found = {*row, *(f"{word[:STEM]}*" for word in row if len(word) > STEM + 1), _length(row)}
     found.update(f"{a} {b}" for a, b in pairwise(row))
     found.update(f"{a} {b} {c}" for a, b, c in zip(row, row[1:], row[2:], strict=False))
@@ -50,6 +63,13 @@ def _row(line: str) -> list[str]:
 def _length(row: list[str]) -> str:
     n = len(row) - 2
     return "(few)" if n < 5 else "(some)" if n < 10 else "(more)" if n < 20 else "(many)"
+
+
+class Read(NamedTuple):
+    """What a line says, and the words that tell what it is about."""
+
+    said: Mapping[str, float]
+    terms: tuple[str, ...]
 
 
 class Learned(msgspec.Struct, frozen=True):
@@ -73,7 +93,7 @@ class Cue:
     def score(self, known: Collection[str]) -> float:
         """How far a line with these features is above the threshold; at 0 and below it does not say it."""
         mine = [self.weights[one] for one in known if one in self.weights]
-        return (sum(mine) / len(mine) ** 0.5 if mine else 0.0) / WHOLE - self.floor
+        return (sum(mine) / sqrt(len(mine)) if mine else 0.0) / WHOLE - self.floor
 
 
 class Language:
@@ -98,35 +118,40 @@ class Language:
         return table
 
     @cached_property
-    def _begun(self) -> frozenset[str]:
-        """With what two and three words in a row begin."""
-        return frozenset(feature.rpartition(" ")[0] for feature in self._weights if " " in feature)
+    def _silent(self) -> frozenset[str]:
+        """Words that say nothing of what a line is about."""
+        return self.stop | self.common
 
-    def said(self, text: str) -> Mapping[str, float]:
-        """The cues that a line has, and how far each is above its threshold: `Cue.score` of all cues in one go."""
+    @cached_property
+    def _words(self) -> Any:
+        """The same as below, compiled; None where it could not be."""
+        floors = [cue.floor for cue in self.cues.values()]
+        return quick and quick.Words(
+            self._weights, tuple(self.cues), floors, sorted(self._silent), NOTHING, WORDS, STEM, LETTERS
+        )
+
+    def read(self, text: str) -> Read:
+        """The cues that a line has, each with how far it is above its threshold, and the words that tell what it is about."""
+        words = self._words
+        return Read(*words.read(plain(text))) if words is not None else self._read(text)
+
+    def _read(self, text: str) -> Read:
+        row = _row(folded(text))
         totals, times = [0] * len(self.cues), [0] * len(self.cues)
-        for pairs in self._found(_row(folded(text))):
-            for number, weight in pairs:
+        for feature in _features(row):
+            for number, weight in self._weights.get(feature, ()):
                 totals[number] += weight
                 times[number] += 1
-        scores = (total / n**0.5 / WHOLE if n else 0.0 for total, n in zip(totals, times, strict=True))
-        return {
+        scores = (total / sqrt(n) / WHOLE if n else 0.0 for total, n in zip(totals, times, strict=True))
+        said = {
             name: above
             for (name, cue), score in zip(self.cues.items(), scores, strict=True)
             if (above := score - cue.floor) > 0
         }
+        terms = (word for word in row if len(word) >= LETTERS and word[0].isalnum() and word not in self._silent)
+        return Read(said or NOTHING, tuple(dict.fromkeys(terms)))
 
-    def _found(self, row: list[str]) -> Collection[list[tuple[int, int]]]:
-        """Of the features of a line those that some cue knows; the others are not even put together."""
-        table, begun = self._weights, self._begun
-        known = {word for word in row if word in table}
-        known |= {f"{word[:STEM]}*" for word in row if len(word) > STEM + 1} & table.keys()
-        known.add(_length(row))
-        for at, (a, b) in enumerate(pairwise(row)):
-            if a in begun:
-                two = f"{a} {b}"
-                if two in table:
-                    known.add(two)
-                if two in begun and at + 2 < len(row) and (three := f"{two} {row[at + 2]}") in table:
-                    known.add(three)
-        return [table[one] for one in known if one in table]
+
+def as_written(term: str, text: str) -> str:
+    """A term as it stands in a text."""
+    return next((word for word in TOKEN.findall(text) if folded(word) == term), term).lower()
