@@ -6,6 +6,8 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, timedelta
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 
 import msgspec
@@ -86,23 +88,21 @@ class _Counts:
 
     def update(self, batch: Sequence[Message]) -> None:
         self.messages += len(batch)
-        for message in batch:
-            if message.at:
-                self.first = min(self.first or message.at, message.at)
-                self.last = max(self.last or message.at, message.at)
-            digest = self.digests.get(message.conversation)
+        times = [message.at for message in batch if message.at is not None]
+        if times:
+            self.first = min(*times, self.first or times[0])
+            self.last = max(*times, self.last or times[0])
+        for conversation, talk in groupby(batch, key=attrgetter("conversation")):
+            digest = self.digests.get(conversation)
             if digest is None:
-                digest = self.digests[message.conversation] = hashlib.sha256()
-            if message.visible:
-                self._see(message, digest)
-
-    def _see(self, message: Message, digest: hashlib._Hash) -> None:
-        self.visible += 1
-        if message.at:
-            self.days[message.at.date()] += 1
-        name = message.speaker if message.speaker in self.people or len(self.people) < PEOPLE else OTHERS
-        self.people[name] = self.people.get(name, 0) + 1
-        digest.update(f"{message.speaker}\0{message.text}\0".encode())
+                digest = self.digests[conversation] = hashlib.sha256()
+            seen = [message for message in talk if message.visible]
+            self.visible += len(seen)
+            self.days.update(message.at.date() for message in seen if message.at is not None)
+            for name, n in Counter(message.speaker for message in seen).items():
+                known = name if name in self.people or len(self.people) < PEOPLE else OTHERS
+                self.people[known] = self.people.get(known, 0) + n
+            digest.update("".join(f"{message.speaker}\0{message.text}\0" for message in seen).encode())
 
 
 def analyse(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 from soulfra.compiled import quick
@@ -52,12 +52,16 @@ WORTH = re.compile(r"@|[0-9]{4}|sk-|gh[pousr]_|AKIA|xox|AIza|glpat|eyJ|-----BEGI
 SHOWN = {"mail address": 1, "phone number": 3}  # characters left at the beginning
 
 
-def found(text: str) -> Iterator[Found]:
+def found(text: str) -> list[Found]:
     """The private things in a text, in the order of their kinds."""
-    if may := quick.hints(text) if quick else ANY * bool(WORTH.search(text)):
-        for bit, kind, pattern, check in PATTERNS:
-            if may & bit:
-                yield from (Found(kind, *match.span()) for match in pattern.finditer(text) if check(match[0]))
+    may = quick.hints(text) if quick else ANY * bool(WORTH.search(text))
+    return [
+        Found(kind, *match.span())
+        for bit, kind, pattern, check in (PATTERNS if may else ())
+        if may & bit
+        for match in pattern.finditer(text)
+        if check(match[0])
+    ]
 
 
 def masked(text: str) -> str:

@@ -102,6 +102,7 @@ static PyObject *hints(PyObject *module, PyObject *text) {
 
 #define ROW 64    /* words of a line that are looked at, at most */
 #define CUES 32   /* cues of a language, at most */
+#define BITS (1 << 21)
 #define KEPT 8192 /* words that are kept as they are, so that they need not be made again */
 
 typedef uint64_t Hash;
@@ -111,19 +112,20 @@ typedef struct {
 } Pair;
 
 typedef struct {
+    Hash key;      /* 0: nothing is here */
     int first, n;  /* pairs */
     uint32_t line; /* in which it was last seen */
 } Feature;
 
 typedef struct {
     PyObject_HEAD
-    Hash *keys;       /* of features, by open addressing; 0 is free */
-    Feature *features;
+    Feature *features; /* by open addressing */
+    uint64_t *seen;    /* a bit for the keys of features: most that is looked for is not there, and this stays in the cache */
     Pair *pairs;
     Hash *silent;     /* words that say nothing of what a line is about, sorted */
     Hash *kept;
     PyObject **words; /* the kept ones */
-    PyObject *names, *nothing;
+    PyObject *names, *nothing, *plain;
     double floors[CUES];
     Py_ssize_t mask, n_silent;
     int cues, longest, stem, letters;
@@ -158,7 +160,7 @@ static Hash hash_of_feature(const Py_UCS4 *text, Py_ssize_t n) {
 
 static Py_ssize_t place_of(Words *self, Hash key) {
     Py_ssize_t at = key & self->mask;
-    while (self->keys[at] != 0 && self->keys[at] != key) at = (at + 1) & self->mask;
+    while (self->features[at].key != 0 && self->features[at].key != key) at = (at + 1) & self->mask;
     return at;
 }
 
@@ -167,32 +169,37 @@ static int compared(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
-/* Words(weights: {feature: [(cue, weight), ...]}, names: (str, ...), floors: [float, ...], silent: [str, ...], nothing, longest, stem, letters) */
+static uint64_t bit_of(Hash key) { return 1ULL << (key >> 58); }
+static Py_ssize_t bits_of(Hash key) { return (key >> 37) & (BITS / 64 - 1); }
+
+/* Words(weights: {feature: [(cue, weight), ...]}, names: (str, ...), floors: [float, ...], silent: [str, ...], nothing: dict,
+ *       plain: str -> str, longest: int, stem: int, letters: int) */
 static int words_init(Words *self, PyObject *args, PyObject *kwargs) {
-    PyObject *weights, *names, *floors, *silent, *nothing, *key, *value;
-    if (!PyArg_ParseTuple(args, "O!O!O!O!Oiii", &PyDict_Type, &weights, &PyTuple_Type, &names, &PyList_Type, &floors, &PyList_Type,
-                          &silent, &nothing, &self->longest, &self->stem, &self->letters))
+    PyObject *weights, *names, *floors, *silent, *nothing, *plain, *key, *value;
+    if (!PyArg_ParseTuple(args, "O!O!O!O!OOiii", &PyDict_Type, &weights, &PyTuple_Type, &names, &PyList_Type, &floors, &PyList_Type,
+                          &silent, &nothing, &plain, &self->longest, &self->stem, &self->letters))
         return -1;
     Py_ssize_t cues = PyTuple_GET_SIZE(names), pairs = 0, room = 16, at = 0;
-    if (self->keys != NULL || cues > CUES || cues != PyList_GET_SIZE(floors) || self->longest > ROW - 2) {
+    if (self->features != NULL || cues > CUES || cues != PyList_GET_SIZE(floors) || self->longest > ROW - 2) {
         PyErr_SetString(PyExc_ValueError, "too many cues or words, or a second time");
         return -1;
     }
     self->cues = (int)cues;
     self->names = Py_NewRef(names);
     self->nothing = Py_NewRef(nothing);
+    self->plain = Py_NewRef(plain);
     for (Py_ssize_t i = 0; i < cues; i++) self->floors[i] = PyFloat_AsDouble(PyList_GET_ITEM(floors, i));
     while (PyDict_Next(weights, &at, &key, &value)) pairs += PyList_Check(value) ? PyList_GET_SIZE(value) : 0;
     while (room < 4 * PyDict_GET_SIZE(weights)) room *= 2;
     self->mask = room - 1;
     self->n_silent = PyList_GET_SIZE(silent);
-    self->keys = PyMem_Calloc(room, sizeof(Hash));
     self->features = PyMem_Calloc(room, sizeof(Feature));
+    self->seen = PyMem_Calloc(BITS / 64, sizeof(uint64_t));
     self->pairs = PyMem_Calloc(pairs + 1, sizeof(Pair));
     self->silent = PyMem_Calloc(self->n_silent + 1, sizeof(Hash));
     self->kept = PyMem_Calloc(KEPT, sizeof(Hash));
     self->words = PyMem_Calloc(KEPT, sizeof(PyObject *));
-    if (!self->keys || !self->features || !self->pairs || !self->silent || !self->kept || !self->words) {
+    if (!self->features || !self->seen || !self->pairs || !self->silent || !self->kept || !self->words) {
         PyErr_NoMemory();
         return -1;
     }
@@ -203,8 +210,8 @@ static int words_init(Words *self, PyObject *args, PyObject *kwargs) {
         Hash hash = hash_of_feature(text, PyUnicode_GET_LENGTH(key));
         PyMem_Free(text);
         Py_ssize_t place = place_of(self, hash), n = PyList_Check(value) ? PyList_GET_SIZE(value) : 0;
-        self->keys[place] = hash;
-        self->features[place] = (Feature){(int)pairs, (int)n, 0};
+        self->features[place] = (Feature){hash, (int)pairs, (int)n, 0};
+        self->seen[bits_of(hash)] |= bit_of(hash);
         for (Py_ssize_t i = 0; i < n; i++) {
             Pair *pair = &self->pairs[pairs++];
             if (!PyArg_ParseTuple(PyList_GET_ITEM(value, i), "ii", &pair->cue, &pair->weight)) return -1;
@@ -227,8 +234,8 @@ static int words_init(Words *self, PyObject *args, PyObject *kwargs) {
 static void words_dealloc(Words *self) {
     if (self->words != NULL)
         for (int i = 0; i < KEPT; i++) Py_XDECREF(self->words[i]);
-    PyMem_Free(self->keys);
     PyMem_Free(self->features);
+    PyMem_Free(self->seen);
     PyMem_Free(self->pairs);
     PyMem_Free(self->silent);
     PyMem_Free(self->kept);
@@ -236,6 +243,7 @@ static void words_dealloc(Words *self) {
     PyMem_Free(self->folded);
     Py_XDECREF(self->names);
     Py_XDECREF(self->nothing);
+    Py_XDECREF(self->plain);
     Py_TYPE(self)->tp_free((PyObject *)self);
 }
 
@@ -293,6 +301,17 @@ static Py_ssize_t quotation(const Py_UCS4 *text, Py_ssize_t n, Py_ssize_t at) {
     return end + 1;
 }
 
+/* Whether code or an address may be in a text. */
+static int has_code(PyObject *text) {
+    int kind = PyUnicode_KIND(text);
+    const void *data = PyUnicode_DATA(text);
+    for (Py_ssize_t i = 0, n = PyUnicode_GET_LENGTH(text); i < n; i++) {
+        Py_UCS4 c = PyUnicode_READ(kind, data, i);
+        if (c == '`' || (c == ':' && goes_on(kind, data, n, i, "://"))) return 1;
+    }
+    return 0;
+}
+
 /* Lower case, umlauts and accents written out, quotations left out. The number of characters, or -1. */
 static Py_ssize_t fold(Words *self, PyObject *text) {
     PyObject *lower = PyUnicode_IS_ASCII(text) ? Py_NewRef(text) : PyObject_CallMethod(text, "lower", NULL);
@@ -341,10 +360,9 @@ static Py_ssize_t fold(Words *self, PyObject *text) {
 }
 
 static void count(Words *self, Hash key, long *totals, int *times) {
-    Py_ssize_t at = place_of(self, key);
-    if (self->keys[at] == 0) return;
-    Feature *feature = &self->features[at];
-    if (feature->line == self->line) return; /* a second time */
+    if (!(self->seen[bits_of(key)] & bit_of(key))) return;
+    Feature *feature = &self->features[place_of(self, key)];
+    if (feature->key == 0 || feature->line == self->line) return; /* unknown, or a second time */
     feature->line = self->line;
     for (Pair *pair = self->pairs + feature->first, *end = pair + feature->n; pair < end; pair++) {
         totals[pair->cue] += pair->weight;
@@ -372,8 +390,15 @@ static Hash hash_of_ascii(const char *text) {
 
 /* read(text) -> ({cue: how far it is above its threshold}, (words that tell what the line is about, ...)) */
 static PyObject *words_read(Words *self, PyObject *text) {
-    if (!PyUnicode_Check(text) || self->keys == NULL) return PyErr_Format(PyExc_TypeError, "a text is needed");
-    Py_ssize_t n = fold(self, text), about = 0;
+    if (!PyUnicode_Check(text) || self->features == NULL) return PyErr_Format(PyExc_TypeError, "a text is needed");
+    PyObject *plain = has_code(text) ? PyObject_CallOneArg(self->plain, text) : Py_NewRef(text);
+    if (plain == NULL) return NULL;
+    if (!PyUnicode_Check(plain)) {
+        Py_DECREF(plain);
+        return PyErr_Format(PyExc_TypeError, "a text is needed");
+    }
+    Py_ssize_t n = fold(self, plain), about = 0;
+    Py_DECREF(plain);
     if (n < 0) return NULL;
     const Py_UCS4 *from = self->folded;
     Hash row[ROW], told[ROW];

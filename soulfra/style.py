@@ -8,13 +8,7 @@ from collections.abc import Mapping, Sequence
 from soulfra.insights.insight import Heard
 from soulfra.words.language import plain
 
-POLITE = re.compile(
-    r"\b(please|thank you|thanks|could you|would you|kindly|regards|dear|bitte|danke|könnten? sie|könntest du|würden? sie|liebe grüße|lg|sehr geehrte\w*)\b",
-    re.I,
-)
-CASUAL = re.compile(
-    r"\b(lol|haha+|gonna|wanna|yeah|yep|nah|btw|omg|hey|hihi|jo|nö|ne|na ja|moin|servus|krass|echt)\b", re.I
-)
+LISTS = frozenset("-*•0123456789 \t")  # with which a line of a list may begin
 LISTED = re.compile(r"^\s*([-*•]|\d+[.)])\s", re.M)
 EMOJI = re.compile("[\U0001f300-\U0001faff\u2600-\u27bf]")
 FEATURES = ("length", "asking", "polite", "casual", "positive", "code", "structure", "emoji", "emphasis")
@@ -38,11 +32,11 @@ class Style:
         self.words += len(words.split())
         seen = {
             "asking": "question" in said,
-            "polite": bool(POLITE.search(words)),
-            "casual": bool(CASUAL.search(words)),
+            "polite": "polite" in said,
+            "casual": "casual" in said,
             "code": "```" in text or "`" in text,
-            "structure": bool(LISTED.search(text)),
-            "emoji": bool(EMOJI.search(text)),
+            "structure": ("\n" in text or text[:1] in LISTS) and bool(LISTED.search(text)),
+            "emoji": not text.isascii() and bool(EMOJI.search(text)),
             "emphasis": "!" in words,
         }
         for name, there in seen.items():

@@ -51,7 +51,7 @@ def messages(file: Path, format: str) -> list[Message]:
 def heard(read: list[Message]) -> list[Heard]:
     """As an English chat, however little it says."""
     english = LANGUAGES["en"]
-    return [Heard(m, *(english.read(m.text) if is_remark(m) else NOT_READ), english) for m in read]
+    return [(m, *(english.read(m.text) if is_remark(m) else NOT_READ), english) for m in read]
 
 
 def told(*batches: list[Message]) -> list[Insight]:

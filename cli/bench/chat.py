@@ -95,7 +95,7 @@ def _right(code: str, tones: Callable[[list[str]], list[str]]) -> float:
 
 def _tone(language: Language) -> Callable[[list[str]], list[str]]:
     def tones(texts: list[str]) -> list[str]:
-        said = (language.read(text).said for text in texts)
+        said = (language.read(text)[0] for text in texts)
         return ["pos" if one.get("good", 0) > one.get("bad", 0) else "neg" if "bad" in one else "neu" for one in said]
 
     return tones

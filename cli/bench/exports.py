@@ -14,6 +14,8 @@ from pathlib import Path
 LABELLED = Path(__file__).parent / "labelled"
 PEOPLE = ("Maya Lindqvist", "Tom", "Inés Ferrer", "Oskar W.", "Priya N.", "João")
 BEGAN = datetime(2022, 1, 3, 8)
+LINES = (1, 1, 2, 3, 4)  # labelled lines of a message, so that it has about 100 characters
+IDLE, TELLING = ("no", "neu"), 0.2  # labels of lines that say nothing of note, and the share of the others
 TALK = 40  # messages of a conversation with an assistant
 
 
@@ -23,16 +25,17 @@ def write(file: Path, format: str, size: int, seed: int = 1) -> int:
 
 
 def texts(chance: random.Random) -> Iterator[str]:
-    """English lines, over and over, each a little different."""
-    lines = [
-        row.partition("\t")[2]
+    """English lines, over and over, each a little different. One in five says something that is looked for."""
+    rows = [
+        row.partition("\t")
         for path in sorted((LABELLED / "en").glob("*.tsv"))
         for row in path.read_text(encoding="utf-8").splitlines()
     ]
+    telling = [text for label, _, text in rows if label not in IDLE]
+    idle = [text for label, _, text in rows if label in IDLE]
     while True:
-        chance.shuffle(lines)
-        for line in lines:
-            yield line if chance.random() < 0.7 else f"{line} {chance.randrange(2, 900)}"
+        line = chance.choice(telling if chance.random() < TELLING else idle)
+        yield line if chance.random() < 0.7 else f"{line} {chance.randrange(2, 900)}"
 
 
 def whatsapp(file: Path, size: int, chance: random.Random) -> int:
@@ -40,7 +43,8 @@ def whatsapp(file: Path, size: int, chance: random.Random) -> int:
     with file.open("w", encoding="utf-8") as out:
         while out.tell() < size if n % 1_000 == 0 else True:
             at += timedelta(seconds=chance.choice((20, 60, 200, 900, 9_000)))
-            out.write(f"{at:%d/%m/%Y, %H:%M} - {chance.choice(PEOPLE)}: {next(said)}\n")
+            text = " ".join(next(said) for _ in range(chance.choice(LINES)))
+            out.write(f"{at:%d/%m/%Y, %H:%M} - {chance.choice(PEOPLE)}: {text}\n")
             n += 1
     return n
 
@@ -52,7 +56,7 @@ def telegram(file: Path, size: int, chance: random.Random) -> int:
         while out.tell() < size if n % 1_000 == 0 else True:
             at += timedelta(seconds=chance.choice((20, 60, 200, 900, 9_000)))
             who = chance.randrange(len(PEOPLE))
-            text = next(said)
+            text = " ".join(next(said) for _ in range(chance.choice(LINES)))
             message = {
                 "id": n, "type": "message", "date": at.isoformat(), "date_unixtime": str(int(at.timestamp())), "from": PEOPLE[who],
                 "from_id": f"user{who}", "text": text, "text_entities": [{"type": "plain", "text": text}],

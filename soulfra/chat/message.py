@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -15,7 +16,7 @@ from soulfra.compiled import quick
 
 Role = Literal["person", "assistant", "system", "tool"]
 Kind = Literal["text", "media", "system", "tool", "reasoning", "deleted"]
-BATCH = 2_000  # messages handed on at a time
+BATCH = 500  # messages handed on at a time
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200e\u200f\u202a-\u202e\u2066-\u2069]|[\ud800-\udfff]")
 
 
@@ -169,12 +170,6 @@ def utc_of(text: str | None) -> datetime | None:
 
 
 def batches(messages: Iterator[Message]) -> Iterator[list[Message]]:
-    """Messages in lists that end where a conversation ends, or at the bound when one is longer."""
-    batch: list[Message] = []
-    for message in messages:
-        if len(batch) >= BATCH and (batch[-1].conversation != message.conversation or len(batch) >= 4 * BATCH):
-            yield batch
-            batch = []
-        batch.append(message)
-    if batch:
+    """Messages in lists."""
+    while batch := list(islice(messages, BATCH)):
         yield batch

@@ -8,6 +8,7 @@ from soulfra.chat.message import Message
 from soulfra.insights.insight import Best, Heard, Insight, Reader, percent, share_confidence
 
 MIN_PROMPTS = 30
+ALONE = 1_000  # messages of a conversation, after which no assistant will come any more
 
 
 class AssistantUse:
@@ -17,20 +18,25 @@ class AssistantUse:
         self.prompts = self.regenerated = self.rework = self.code = self.conversations = self.single = 0
         self.again, self.corrections, self.coded, self.lone = Best(), Best(), Best(), Best()
         self._talk: list[Heard] = []
+        self._conversation, self._assisted = "", False
 
     def update(self, batch: Sequence[Heard]) -> None:
         for heard in batch:
-            if self._talk and self._talk[0].message.conversation != heard.message.conversation:
+            message = heard[0]
+            if message.conversation != self._conversation:
                 self._close()
-            self._talk.append(heard)
+                self._conversation, self._assisted = message.conversation, False
+            self._assisted = self._assisted or message.role == "assistant"
+            if self._assisted or len(self._talk) < ALONE:
+                self._talk.append(heard)
 
     def _close(self) -> None:
         """Counts a whole conversation: what was regenerated shows only in the tree."""
         heard, self._talk = self._talk, []
-        talk = [message for message, _, _, _ in heard]
-        if not any(message.role == "assistant" for message in talk):
+        if not self._assisted:
             return
-        told = [one for one in heard if one.message.role == "person" and one.message.visible]
+        talk = [message for message, _, _, _ in heard]
+        told = [one for one in heard if one[0].role == "person" and one[0].visible]
         prompts = [message for message, _, _, _ in told]
         self.conversations += bool(prompts)
         self.prompts += len(prompts)
@@ -63,7 +69,7 @@ class AssistantUse:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for name in ("again", "corrections", "coded", "lone"):
             getattr(self, name).merge(getattr(other, name))
-        self._talk = other._talk
+        self._talk, self._conversation, self._assisted = other._talk, other._conversation, other._assisted
 
     def result(self, reader: Reader) -> list[Insight]:
         self._close()

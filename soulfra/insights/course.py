@@ -40,10 +40,14 @@ class Topics:
             self.sessions += opens(self._before, message)
             self._before = message
             for word in terms:
-                there = self.seen.setdefault(word, [])
-                if not there or there[-1] != self.sessions:
+                there = self.seen.get(word)
+                if there is None:
+                    self.seen[word] = [self.sessions]
+                elif there[-1] != self.sessions:
                     there.append(self.sessions)
-                    self.last[word] = message
+                else:
+                    continue
+                self.last[word] = message
         if len(self.seen) > TERMS:
             self._forget()
 
@@ -169,15 +173,17 @@ class Drift:
     """Whether fewer people carry more of it as months go by."""
 
     def __init__(self) -> None:
-        self.months: dict[str, Counter[str]] = {}
-        self.best: dict[str, Best] = {}
+        self.months: dict[int, Counter[str]] = {}  # since the year 0
+        self.best: dict[int, Best] = {}
 
     def update(self, batch: Sequence[Heard]) -> None:
         for message, _, _, _ in batch:
             if message.role == "person" and message.visible and message.at:
-                month = f"{message.at:%Y-%m}"
-                self.months.setdefault(month, Counter())[message.speaker] += 1
-                self.best.setdefault(month, Best(2)).add(-message.offset, message)
+                month = message.at.year * 12 + message.at.month - 1
+                if month not in self.months:
+                    self.months[month], self.best[month] = Counter(), Best(2)
+                self.months[month][message.speaker] += 1
+                self.best[month].add(-message.offset, message)
 
     def merge(self, other: Drift) -> None:
         for month, people in other.months.items():
@@ -203,14 +209,19 @@ class Drift:
         return [
             Insight(
                 "drift", "drift", "Who carries it now",
-                f"{top} wrote {percent(before)} of the messages in {months[0]}{f' to {months[third - 1]}' if third > 1 else ''} "
-                f"and {percent(after)} in {f'{months[-third]} to ' if third > 1 else ''}{months[-1]}.",
+                f"{top} wrote {percent(before)} of the messages in {_stretch(months[:third])} "
+                f"and {percent(after)} in {_stretch(months[-third:])}.",
                 round(change, 4), "bits", 0.0, early.total() + late.total(),
                 round(count_confidence(min(early.total(), late.total())) * min(1.0, abs(after - before) * 4), 4), 0.5,
                 best.evidence(), "share of messages and entropy of people, first third of the months against the last",
                 "If one person carries it now: share the load, or name a second one.",
             )
         ]  # fmt: skip
+
+
+def _stretch(months: Sequence[int]) -> str:
+    first, last = (f"{month // 12:04}-{month % 12 + 1:02}" for month in (months[0], months[-1]))
+    return first if first == last else f"{first} to {last}"
 
 
 def _balance(stretches: Sequence[Stretch]) -> float:

@@ -12,8 +12,8 @@ from soulfra.words.language import NOTHING, Read
 
 BLOCK = 50  # messages of which the language is told at once
 PROBE = 160  # characters of each of them that are looked at
-LEAST = 12  # words, below which the language is taken to be that of the block before
-NOT_READ = Read(NOTHING, ())
+LEAST, ENOUGH = 12, 120  # words, below which the language is taken to be that of the block before, and that are looked at
+NOT_READ: Read = (NOTHING, ())
 
 
 class Hearing:
@@ -27,16 +27,16 @@ class Hearing:
         return [heard for at in range(0, len(batch), BLOCK) for heard in self._block(batch[at : at + BLOCK])]
 
     def _block(self, block: Sequence[Message]) -> list[Heard]:
-        texts = [message.text[:PROBE] for message in block if message.visible]
-        if self._language is None or sum(text.count(" ") + 1 for text in texts) >= LEAST:
-            self._language = language_of(texts)
+        words = _words(block)
+        if self._language is None or len(words) >= LEAST:
+            self._language = language_of(words, self._language)
         language = self._language
         self.spoken[language.code if language is not None else ""] += sum(map(is_remark, block))
         if language is None:
-            return [Heard(message, NOTHING, (), None) for message in block]
+            return [(message, NOTHING, (), None) for message in block]
         read = language.read
         return [
-            Heard(message, *(read(message.text) if is_remark(message) else NOT_READ), language) for message in block
+            (message, *(read(message.text) if is_remark(message) else NOT_READ), language) for message in block
         ]
 
     @property
@@ -44,6 +44,16 @@ class Hearing:
         """Of the known languages."""
         remarks = sum(self.spoken.values()) or 1
         return {code: n / remarks for code, n in sorted(self.spoken.items()) if code}
+
+
+def _words(block: Sequence[Message]) -> list[str]:
+    words: list[str] = []
+    for message in block:
+        if message.visible:
+            words += message.text[:PROBE].split()
+            if len(words) >= ENOUGH:
+                break
+    return words
 
 
 def is_remark(message: Message) -> bool:

@@ -51,14 +51,9 @@ class Insight(msgspec.Struct, frozen=True):
     caveats: tuple[str, ...] = ()
 
 
-class Heard(NamedTuple):
-    """A message; of a person's remark in a known language the cues that its words have, with how sure each is, and the words
-    that tell what it is about; and that language."""
-
-    message: Message
-    said: Mapping[str, float]
-    terms: tuple[str, ...]
-    language: Language | None
+# A message; of a person's remark in a known language the cues that its words have, with how sure each is, and the words that
+# tell what it is about; and that language. A bare tuple: there is one for every message.
+Heard = tuple[Message, Mapping[str, float], tuple[str, ...], Language | None]
 
 
 class Reader(NamedTuple):
@@ -103,12 +98,16 @@ class Best:
         self._seen = 0
 
     def add(self, score: float, message: Message) -> None:
+        heap = self._heap
+        full = len(heap) == self.size
+        if full and score < heap[0][0]:
+            return
         self._seen += 1  # shards may hold the same id at the same place
         entry = (score, -message.offset, message.id, -self._seen, message)
-        if len(self._heap) < self.size:
-            heapq.heappush(self._heap, entry)
-        elif entry[:3] > self._heap[0][:3]:
-            heapq.heapreplace(self._heap, entry)
+        if not full:
+            heapq.heappush(heap, entry)
+        elif entry[:3] > heap[0][:3]:
+            heapq.heapreplace(heap, entry)
 
     def merge(self, other: Best) -> None:
         for entry in sorted(other._heap, key=lambda entry: entry[:4], reverse=True):

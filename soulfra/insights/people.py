@@ -9,6 +9,7 @@ from soulfra.chat.message import Message
 from soulfra.insights.insight import Best, Heard, Insight, Reader, count_confidence, percent, quantile
 
 SESSION = timedelta(hours=8)  # a longer silence ends a session
+NO_TIME = timedelta()
 PAIR_GAPS, PAIRS = 20_000, 2_000  # bounds: gaps kept per pair, pairs kept
 MIN_GAPS, MIN_MESSAGES = 20, 50
 
@@ -22,31 +23,37 @@ class Responses:
         self._last: Message | None = None
 
     def update(self, batch: Sequence[Heard]) -> None:
-        for message, _, _, _ in batch:
-            if message.role == "person" and message.at and message.kind in ("text", "media"):
-                self._follow(message)
-                self._last = message
-
-    def _follow(self, message: Message) -> None:
         before = self._last
-        if not before or before.conversation != message.conversation or before.speaker == message.speaker:
+        for message, _, _, _ in batch:
+            if message.role == "person" and message.at is not None and message.kind in ("text", "media"):
+                if before is not None and before.speaker != message.speaker:
+                    self._follow(before, message)
+                before = message
+        self._last = before
+
+    def _follow(self, before: Message, message: Message) -> None:
+        if before.conversation != message.conversation or before.at is None or message.at is None:
             return
-        if not (before.at and message.at and timedelta() <= message.at - before.at < SESSION):
+        wait = message.at - before.at
+        if not NO_TIME <= wait < SESSION:
             return
-        pair, gap = (message.speaker, before.speaker), (message.at - before.at).total_seconds()
-        if pair in self.gaps or len(self.gaps) < PAIRS:
-            gaps = self.gaps.setdefault(pair, [])
-            if len(gaps) < PAIR_GAPS:
-                gaps.append(gap)
-            if message.visible:
-                self.best.setdefault(pair, Best()).add(gap, message)
+        pair, gap = (message.speaker, before.speaker), wait.total_seconds()
+        gaps = self.gaps.get(pair)
+        if gaps is None:
+            if len(self.gaps) == PAIRS:
+                return
+            gaps, self.best[pair] = self.gaps.setdefault(pair, []), Best()
+        if len(gaps) < PAIR_GAPS:
+            gaps.append(gap)
+        if message.visible:
+            self.best[pair].add(gap, message)
 
     def merge(self, other: Responses) -> None:
         for pair, gaps in other.gaps.items():
             if pair in self.gaps or len(self.gaps) < PAIRS:
                 mine = self.gaps.setdefault(pair, [])
                 mine.extend(gaps[: PAIR_GAPS - len(mine)])
-                self.best.setdefault(pair, Best()).merge(other.best.get(pair, Best()))
+                self.best.setdefault(pair, Best()).merge(other.best[pair])
         self._last = other._last or self._last
 
     def result(self, reader: Reader) -> list[Insight]:
@@ -62,7 +69,7 @@ class Responses:
                 f"{pair[0]} answers {pair[1]} after {_long(middle)} in the middle, and one time in ten after more than "
                 f"{_long(quantile(gaps, 0.9))}; the usual here is {_long(usual)}.",
                 round(middle, 1), "seconds", round(usual, 1), len(gaps), count_confidence(len(gaps)), 0.6,
-                self.best.get(pair, Best()).evidence(), "median gap after a change of speaker within one session of 8 hours",
+                self.best[pair].evidence(), "median gap after a change of speaker within one session of 8 hours",
                 "Agree on how fast an answer is needed, or move what is urgent to a call.",
             )
         ]  # fmt: skip

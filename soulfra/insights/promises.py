@@ -7,12 +7,14 @@ from datetime import timedelta
 
 from soulfra.chat.message import Message
 from soulfra.insights.insight import Best, Heard, Insight, Reader, percent, share_confidence
+from soulfra.insights.remembered import Remembered
 
 WAIT, NEXT = (
     timedelta(hours=24),
     5,
 )  # a question is open without another speaker's word in that time and that many messages
 WATCHED = 200  # promises whose fulfilment is watched at a time
+SHARED = 2  # rare words of a promise and of what is said to be done
 
 
 class Waiting:
@@ -35,6 +37,8 @@ class Waiting:
         if message.conversation != self._conversation:
             ended = self.close()
             self._conversation = message.conversation
+        if not self._waiting:
+            return ended
         ended += [(one, self._late(one, n, message)) for one, n in self._waiting if one.speaker != message.speaker]
         self._waiting = [(one, n + 1) for one, n in self._waiting if one.speaker == message.speaker]
         return ended
@@ -95,7 +99,7 @@ class Commitments:
     def __init__(self) -> None:
         self.made = self.kept = 0
         self.best = Best()
-        self._watched: list[tuple[Message, frozenset[str]]] = []
+        self._watched = Remembered[Message](WATCHED)
         self._conversation = ""
 
     def update(self, batch: Sequence[Heard]) -> None:
@@ -104,26 +108,26 @@ class Commitments:
                 self._close()
                 self._conversation = message.conversation
             if "done" in said or "promise" in said:
-                self._follow(message, said, frozenset(terms))
+                self._follow(message, said, terms)
 
-    def _follow(self, message: Message, said: Mapping[str, float], words: frozenset[str]) -> None:
+    def _follow(self, message: Message, said: Mapping[str, float], terms: tuple[str, ...]) -> None:
         if "done" in said:
-            kept = [one for one in self._watched if one[0].speaker == message.speaker and len(one[1] & words) >= 2]
-            self.kept += len(kept)
-            self._watched = [one for one in self._watched if one not in kept]
+            for n, promise in self._watched.sharing(terms, SHARED):
+                if promise.speaker == message.speaker:
+                    self._watched.forget(n)
+                    self.kept += 1
         if "promise" in said:
             self.made += 1
-            self._watched.append((message, words))
-            if len(self._watched) > WATCHED:
-                self._leave(self._watched.pop(0)[0])
+            if (oldest := self._watched.add(message, terms)) is not None:
+                self._leave(oldest)
 
     def _leave(self, promise: Message) -> None:
         self.best.add(-promise.offset, promise)
 
     def _close(self) -> None:
-        for promise, _ in self._watched:
+        for promise in self._watched:
             self._leave(promise)
-        self._watched = []
+        self._watched = Remembered(WATCHED)
 
     def merge(self, other: Commitments) -> None:
         self._close()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 
 from soulfra.chat.message import Message
 from soulfra.insights.insight import Best, Heard, Insight, Reader, percent
 from soulfra.insights.promises import NEXT, WAIT, Waiting
+from soulfra.insights.remembered import Remembered
 
 REMEMBERED = 200  # lines of trouble with which a new one is compared
 SAME = 2  # rare words that two lines of the same trouble share
@@ -57,17 +57,16 @@ class Friction:
     def __init__(self) -> None:
         self.n = self.again = 0
         self.best = Best()
-        self._known: deque[frozenset[str]] = deque(maxlen=REMEMBERED)
+        self._known = Remembered[None](REMEMBERED)
 
     def update(self, batch: Sequence[Heard]) -> None:
         for message, said, terms, _ in batch:
             if "friction" in said:
-                words = frozenset(terms)
-                back = max((len(words & before) for before in self._known), default=0) >= SAME
+                back = bool(self._known.sharing(terms, SAME))
+                self._known.add(None, terms)
                 self.n += 1
                 self.again += back
                 self.best.add(said["friction"] + 100 * back, message)
-                self._known.append(words)
 
     def merge(self, other: Friction) -> None:
         self.n, self.again = self.n + other.n, self.again + other.again

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from soulfra.words.english import ENGLISH
 from soulfra.words.german import GERMAN
@@ -11,12 +11,20 @@ from soulfra.words.language import WRITTEN_OUT, Language
 LANGUAGES = {language.code: language for language in (ENGLISH, GERMAN)}
 
 
-def language_of(texts: Iterable[str]) -> Language | None:
-    """The language whose stop words make up the largest share, if that is large enough."""
-    words = " ".join(texts).lower().translate(WRITTEN_OUT).split()
-    shares = {code: sum(word in one.stop for word in words) / (len(words) or 1) for code, one in LANGUAGES.items()}
+def language_of(words: Collection[str], before: Language | None = None) -> Language | None:
+    """The language whose stop words make up the largest share, if that is large enough; the one before where its own do."""
+    said = " ".join(words).lower()
+    plain = (said if said.isascii() else said.translate(WRITTEN_OUT)).split()
+    if before is not None and _share(plain, before) >= before.share:
+        return before
+    shares = {code: _share(plain, one) for code, one in LANGUAGES.items()}
     best = max(shares, key=lambda code: (shares[code], code))
     return LANGUAGES[best] if shares[best] >= LANGUAGES[best].share else None
+
+
+def _share(words: Collection[str], language: Language) -> float:
+    """Of stop words."""
+    return sum(map(language.stop.__contains__, words)) / (len(words) or 1)
 
 
 __all__ = ["LANGUAGES", "Language", "language_of"]

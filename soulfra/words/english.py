@@ -16,4 +16,6 @@ ENGLISH = Language(
     it's that's i'm you're we're they're yeah haha nice great said says tell told come came went take took give gave
     look looks looking sorry first last next year years month months days hours minutes where while those these such
     """,
+    polite="please, pls, plz, thank you, thanks, thx, could you, would you, kindly, regards, dear, much appreciated, grateful",
+    casual="lol, lmao, haha, hahah, hahah*, gonna, wanna, gotta, yeah, yep, nah, btw, omg, hey, dude, tbh, idk, cuz, u, ur, yo",
 )

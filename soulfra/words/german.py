@@ -18,4 +18,6 @@ GERMAN = Language(
     wieso wird wirklich wo woche wollen worden wurde zeit zum zur zwei montag dienstag mittwoch donnerstag freitag
     samstag sonntag gestern
     """,
+    polite="bitte, danke, danke*, koennten sie, koennte sie, koenntest du, wuerden sie, liebe gruesse, lg, geehr*, herzlichen dank",
+    casual="lol, haha, hahah, hahah*, hihi, hey, jo, noe, ne, na ja, moin, servus, krass, echt, digga, alter, mega, geil, nix, grad, halt, bissl, bisschen",
 )

@@ -7,12 +7,11 @@ learned from labelled lines (`learning.py`). How sure a cue is was measured on l
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from itertools import pairwise
 from math import sqrt
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import msgspec
 
@@ -65,11 +64,7 @@ def _length(row: list[str]) -> str:
     return "(few)" if n < 5 else "(some)" if n < 10 else "(more)" if n < 20 else "(many)"
 
 
-class Read(NamedTuple):
-    """What a line says, and the words that tell what it is about."""
-
-    said: Mapping[str, float]
-    terms: tuple[str, ...]
+Read = tuple[Mapping[str, float], tuple[str, ...]]  # what a line says, and the words that tell what it is about
 
 
 class Learned(msgspec.Struct, frozen=True):
@@ -97,11 +92,13 @@ class Cue:
 
 
 class Language:
-    """`share`: of stop words, above which a text counts as being in it; `common`: words that say nothing of what a line is about."""
+    """`share`: of stop words, above which a text counts as being in it; `common`: words that say nothing of what a line is about;
+    `polite`, `casual`: words and pairs of words, separated by commas, that tell how somebody talks."""
 
-    def __init__(self, code: str, name: str, stop: str, share: float, common: str) -> None:
+    def __init__(self, code: str, name: str, stop: str, share: float, common: str, polite: str, casual: str) -> None:
         self.code, self.name, self.share = code, name, share
         self.stop, self.common = frozenset(stop.split()), frozenset(common.split())
+        self.manners = {"polite": polite, "casual": casual}
 
     @cached_property
     def cues(self) -> dict[str, Cue]:
@@ -115,7 +112,15 @@ class Language:
         for number, cue in enumerate(self.cues.values()):
             for feature, weight in cue.weights.items():
                 table.setdefault(feature, []).append((number, weight))
+        for number, words in enumerate(self.manners.values(), len(self.cues)):
+            for feature in " ".join(words.split()).split(", "):
+                table.setdefault(feature, []).append((number, WHOLE))
         return table
+
+    @cached_property
+    def _floors(self) -> dict[str, float]:
+        """Of the cues, learned, and of the manners, of which one word is enough; in the order of their numbers."""
+        return {name: cue.floor for name, cue in self.cues.items()} | dict.fromkeys(self.manners, 0.0)
 
     @cached_property
     def _silent(self) -> frozenset[str]:
@@ -123,21 +128,18 @@ class Language:
         return self.stop | self.common
 
     @cached_property
-    def _words(self) -> Any:
-        """The same as below, compiled; None where it could not be."""
-        floors = [cue.floor for cue in self.cues.values()]
-        return quick and quick.Words(
-            self._weights, tuple(self.cues), floors, sorted(self._silent), NOTHING, WORDS, STEM, LETTERS
-        )
-
-    def read(self, text: str) -> Read:
+    def read(self) -> Callable[[str], Read]:
         """The cues that a line has, each with how far it is above its threshold, and the words that tell what it is about."""
-        words = self._words
-        return Read(*words.read(plain(text))) if words is not None else self._read(text)
+        if not quick:
+            return self._read
+        names, floors = tuple(self._floors), list(self._floors.values())
+        words = quick.Words(self._weights, names, floors, sorted(self._silent), NOTHING, plain, WORDS, STEM, LETTERS)
+        compiled: Callable[[str], Read] = words.read
+        return compiled
 
     def _read(self, text: str) -> Read:
         row = _row(folded(text))
-        totals, times = [0] * len(self.cues), [0] * len(self.cues)
+        totals, times = [0] * len(self._floors), [0] * len(self._floors)
         for feature in _features(row):
             for number, weight in self._weights.get(feature, ()):
                 totals[number] += weight
@@ -145,11 +147,11 @@ class Language:
         scores = (total / sqrt(n) / WHOLE if n else 0.0 for total, n in zip(totals, times, strict=True))
         said = {
             name: above
-            for (name, cue), score in zip(self.cues.items(), scores, strict=True)
-            if (above := score - cue.floor) > 0
+            for (name, floor), score in zip(self._floors.items(), scores, strict=True)
+            if (above := score - floor) > 0
         }
         terms = (word for word in row if len(word) >= LETTERS and word[0].isalnum() and word not in self._silent)
-        return Read(said or NOTHING, tuple(dict.fromkeys(terms)))
+        return said or NOTHING, tuple(dict.fromkeys(terms))
 
 
 def as_written(term: str, text: str) -> str:
