@@ -5,25 +5,20 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from datetime import date, datetime, timedelta
-from itertools import groupby
-from operator import attrgetter
+from datetime import date, timedelta
 from pathlib import Path
 
 import msgspec
 
 from soulfra import persona
-from soulfra.chat import Export, Message, Part, Skipped, Unreadable, formats, part_of, recognise_file
-from soulfra.chat.archive import opened, small, unpacked
-from soulfra.insights import REDUCERS, SHOWN, Hearing, Insight, Reader
+from soulfra.chat import Skipped, Unreadable
+from soulfra.insights import SHOWN, Insight, Reader
 from soulfra.insights.exposure import Exposure
-from soulfra.style import Style
+from soulfra.reading import Counts, Plan, Reading, planned, read
 
-VERSION = 2  # of the analyser; results are stored under it
+VERSION = 3  # of the analyser; results are stored under it
 LIMIT = 100 * 1024 * 1024  # bytes of an upload
-PEOPLE = 10_000  # names counted; further ones are counted together
 FINGERPRINTS = 1_000
-OTHERS = "(others)"
 DAYS = 62  # from the first to the last, up to which activity is told by day
 
 
@@ -75,36 +70,6 @@ class Analysis(msgspec.Struct, frozen=True):
     activity: dict[str, int] = {}
 
 
-class _Counts:
-    """The plain counts."""
-
-    def __init__(self) -> None:
-        self.messages = self.visible = 0
-        self.people: dict[str, int] = {}
-        self.first: datetime | None = None
-        self.last: datetime | None = None
-        self.days: Counter[date] = Counter()
-        self.digests: dict[str, hashlib._Hash] = {}
-
-    def update(self, batch: Sequence[Message]) -> None:
-        self.messages += len(batch)
-        times = [message.at for message in batch if message.at is not None]
-        if times:
-            self.first = min(*times, self.first or times[0])
-            self.last = max(*times, self.last or times[0])
-        for conversation, talk in groupby(batch, key=attrgetter("conversation")):
-            digest = self.digests.get(conversation)
-            if digest is None:
-                digest = self.digests[conversation] = hashlib.sha256()
-            seen = [message for message in talk if message.visible]
-            self.visible += len(seen)
-            self.days.update(message.at.date() for message in seen if message.at is not None)
-            for name, n in Counter(message.speaker for message in seen).items():
-                known = name if name in self.people or len(self.people) < PEOPLE else OTHERS
-                self.people[known] = self.people.get(known, 0) + n
-            digest.update("".join(f"{message.speaker}\0{message.text}\0" for message in seen).encode())
-
-
 def analyse(
     file: Path,
     name: str = "",
@@ -118,30 +83,46 @@ def analyse(
 
     Raises Unreadable with a sentence for whoever uploaded it.
     """
-    known, members = recognise_file(file, name, limit, format)
-    skipped, counts, style, hearing = Skipped(), _Counts(), Style(), Hearing()
-    reducers = [reducer() for reducer in REDUCERS]
-    owner = ""
-    for batch in _batches(file, known.format, members, workspace, limit, skipped, progress):
-        counts.update(batch)
-        owner = owner or _owner(batch, counts.people)
-        heard = hearing.hear(batch)
-        style.update(heard, owner)
-        for reducer in reducers:
-            reducer.update(heard)
+    plan = planned(file, name, format, limit)
+    halves = len(plan.halves)
+    found = concluded(
+        plan,
+        [
+            read(file, plan, half, workspace, limit, lambda share, half=half: progress((half + share) / halves))  # type: ignore[misc]
+            for half in range(halves)
+        ],
+    )
+    return found or analyse_whole(file, plan, workspace=workspace, limit=limit)
+
+
+def analyse_whole(file: Path, plan: Plan, *, workspace: Path, limit: int = LIMIT) -> Analysis:
+    """In one go, where halves do not agree. Raises Unreadable."""
+    found = concluded(plan, [read(file, plan.whole, 0, workspace, limit, lambda share: None)])
+    assert found is not None, "one reading agrees with itself"  # noqa: S101
+    return found
+
+
+def concluded(plan: Plan, readings: Sequence[Reading]) -> Analysis | None:
+    """What the readings of all halves say together; None where they do not agree who is who. Raises Unreadable."""
+    reading, *others = readings
+    for other in others:
+        if not reading.agrees(other):
+            return None
+        reading.merge(other)
+    counts, skipped = reading.counts, reading.skipped
     if not counts.visible:
         raise Unreadable("the export holds no message that a person could see; export a chat that is not empty")
-    reader = Reader(owner, hearing.shares, counts.last)
+    reader = Reader(reading.owner, reading.hearing.shares, counts.last)
     language = (
         max(reader.languages, key=lambda code: (reader.languages[code], code)) if reader.understood else "unknown"
     )
-    insights = [insight for reducer in reducers for insight in reducer.result(reader)]
+    insights = [insight for reducer in reading.reducers for insight in reducer.result(reader)]
     ranked = sorted(insights, key=lambda insight: (-insight.impact * insight.confidence, insight.id))
-    vector = style.vector()
-    digests = sorted({digest.hexdigest() for digest in counts.digests.values()})
+    vector = reading.style.vector()
+    digests = sorted({digest.hex() for digest in counts.digests.values()})
     return Analysis(
-        format=known.format,
-        recognised=known.reason,
+        format=plan.known.format,
+        recognised=plan.known.reason,
         conversations=len(counts.digests),
         messages=counts.messages,
         visible=counts.visible,
@@ -150,13 +131,13 @@ def analyse(
         last=counts.last.isoformat() if counts.last else None,
         timezone_known=bool(counts.first and counts.first.tzinfo),
         language=language,
-        owner=owner,
+        owner=reading.owner,
         skipped=tuple(Passed(reason, n, skipped.places[reason]) for reason, n in sorted(skipped.counts.items())),
         insights=tuple(ranked[:SHOWN]),
         style=vector,
         personas=tuple(_personalities(vector)),
         quality=_quality(counts, skipped, language),
-        secrets=sum(reducer.total for reducer in reducers if isinstance(reducer, Exposure)),
+        secrets=sum(reducer.total for reducer in reading.reducers if isinstance(reducer, Exposure)),
         fingerprints=tuple(digests[:FINGERPRINTS]),
         content=hashlib.sha256("".join(digests).encode()).hexdigest(),
         activity=_activity(counts.days),
@@ -178,42 +159,7 @@ def _activity(days: Counter[date]) -> dict[str, int]:
     return told
 
 
-def _batches(
-    file: Path, format: str, members: list[str], workspace: Path, limit: int, skipped: Skipped,
-    progress: Callable[[float], None],
-) -> Iterator[list[Message]]:  # fmt: skip
-    """The messages of the file, or of the members of a zip one after the other."""
-    reading = formats()[format]
-    if not members:
-        yield from reading.read(part_of(file), skipped, _within(progress, 0, file.stat().st_size or 1, 1))
-    else:
-        with opened(file, limit) as archive:
-            export = Export(lambda name: small(archive, name))
-            for n, member in enumerate(members):
-                path = unpacked(archive, member, workspace / f"member-{n}", limit)
-                if size := path.stat().st_size:
-                    part = Part(path, member, export)
-                    yield from reading.read(part, skipped, _within(progress, n, size, len(members)))
-                else:
-                    skipped.add("an empty file in the zip", member)
-                path.unlink()
-    progress(1.0)
-
-
-def _within(progress: Callable[[float], None], n: int, size: int, whole: int) -> Callable[[int], None]:
-    """Bytes of the n-th of so many files, as a share of all."""
-    return lambda at: progress((n + at / size) / whole)
-
-
-def _owner(batch: Sequence[Message], people: dict[str, int]) -> str:
-    """Whoever talks to an assistant; among people a guess: who writes most at the beginning."""
-    if any(message.role == "assistant" for message in batch):
-        return next((message.speaker for message in batch if message.role == "person" and message.visible), "")
-    named = {name: n for name, n in people.items() if name != OTHERS}
-    return max(named, key=lambda name: (named[name], name), default="")
-
-
-def _quality(counts: _Counts, skipped: Skipped, language: str) -> float:
+def _quality(counts: Counts, skipped: Skipped, language: str) -> float:
     """0.6 × the share that could be read, 0.2 for times and two speakers, 0.2 for a known language."""
     read = counts.messages / (counts.messages + skipped.total)
     structure = 0.5 * bool(counts.first) + 0.5 * (len(counts.people) > 1)

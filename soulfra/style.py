@@ -18,7 +18,7 @@ class Style:
     """Adds up one person's visible messages."""
 
     def __init__(self) -> None:
-        self.n = self.words = self.net = 0
+        self.n = self.words = 0
         self.counts = dict.fromkeys(FEATURES[1:], 0)
 
     def update(self, batch: Sequence[Heard], owner: str) -> None:
@@ -42,6 +42,11 @@ class Style:
         for name, there in seen.items():
             self.counts[name] += there
         self.counts["positive"] += ("good" in said) - ("bad" in said)
+
+    def merge(self, other: Style) -> None:
+        self.n, self.words = self.n + other.n, self.words + other.words
+        for name, count in other.counts.items():
+            self.counts[name] += count
 
     def vector(self) -> dict[str, float]:
         """Shares of messages in [0, 1], `positive` in [-1, 1], `length` in words per message. Empty without messages."""

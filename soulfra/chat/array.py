@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from soulfra.chat.message import Progress, Skipped, Unreadable
+from soulfra.chat.message import ALL, Progress, Skipped, Span, Unreadable
 
 Element = TypeVar("Element", bound=msgspec.Struct)
 BYTE = re.compile(r"\(byte (\d+)\)")
@@ -26,13 +26,16 @@ class Wrapped(msgspec.Struct):
     conversations: list[msgspec.Raw]
 
 
-def elements(file: Path, kind: type[Element], skipped: Skipped, progress: Progress) -> Iterator[tuple[int, Element]]:
-    """Each element with the byte at which it begins. One that is not of the kind is counted and passed over.
+def elements(
+    file: Path, kind: type[Element], skipped: Skipped, progress: Progress, span: Span = ALL
+) -> Iterator[tuple[int, Element]]:
+    """Each element that begins in the span, with the byte at which it does. One that is not of the kind is counted and passed over.
 
     Raises Unreadable with the byte when the file is no JSON, or ends in the middle.
     """
     with pages_of(file, list[msgspec.Raw], Wrapped) as (pages, found):
-        yield from each(pages, found if isinstance(found, list) else found.conversations, kind, skipped, progress)
+        raws = found if isinstance(found, list) else found.conversations
+        yield from each(pages, raws, kind, skipped, progress, span=span)
 
 
 @contextmanager
@@ -57,10 +60,15 @@ def each(
     skipped: Skipped,
     progress: Progress,
     at: int = 0,
+    span: Span = ALL,
 ) -> Iterator[tuple[int, Element]]:
-    """Those that are of the kind, each with the byte at which it begins; the others are counted and passed over."""
+    """Those that are of the kind and begin in the span, each with the byte at which it does; others are counted and passed over."""
     told = at
     for place, raw in located(pages, raws, at):
+        if place >= span.end:
+            return
+        if place < span.begin:
+            continue
         if (element := decoded(raw, kind, skipped, place)) is not None:
             yield place, element
         if (end := place + len(memoryview(raw))) - told > TOLD:

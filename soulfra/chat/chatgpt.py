@@ -61,7 +61,7 @@ class Conversation(msgspec.Struct):
 class ChatGPT:
     """OpenAI's data export, as one file, in shards or in its zip."""
 
-    name, title = "chatgpt", "ChatGPT"
+    name, title, divides = "chatgpt", "ChatGPT", True
     members = re.compile(r"(^|/)conversations(-\d{3})?\.json$")
 
     def recognises(self, head: bytes, name: str) -> Recognition | None:
@@ -72,14 +72,14 @@ class ChatGPT:
     def read(self, part: Part, skipped: Skipped, progress: Progress) -> Iterator[list[Message]]:
         return batches(
             message
-            for n, (at, conversation) in enumerate(elements(part.path, Conversation, skipped, progress))
-            for message in _messages(conversation, at, n)
+            for at, conversation in elements(part.path, Conversation, skipped, progress, part.span)
+            for message in _messages(conversation, at)
         )
 
 
-def _messages(conversation: Conversation, at: int, n: int) -> Iterator[Message]:
+def _messages(conversation: Conversation, at: int) -> Iterator[Message]:
     """The active branch first, in its order, then what lies on other branches."""
-    name = conversation.conversation_id or conversation.id or f"conversation {n + 1}"
+    name = conversation.conversation_id or conversation.id or f"byte {at}"
     active = _branch(conversation)
     others = [node for node in conversation.mapping if node not in active]
     for node in (*active, *others):

@@ -34,7 +34,7 @@ class Conversation(msgspec.Struct):
 class Claude:
     """Anthropic's data export, as one file or in its zip."""
 
-    name, title = "claude", "Claude"
+    name, title, divides = "claude", "Claude", True
     members = re.compile(r"(^|/)conversations\.json$")
 
     def recognises(self, head: bytes, name: str) -> Recognition | None:
@@ -47,13 +47,13 @@ class Claude:
     def read(self, part: Part, skipped: Skipped, progress: Progress) -> Iterator[list[Message]]:
         return batches(
             message
-            for n, (at, conversation) in enumerate(elements(part.path, Conversation, skipped, progress))
-            for message in _messages(conversation, at, n, skipped)
+            for at, conversation in elements(part.path, Conversation, skipped, progress, part.span)
+            for message in _messages(conversation, at, skipped)
         )
 
 
-def _messages(conversation: Conversation, at: int, n: int, skipped: Skipped) -> Iterator[Message]:
-    name = conversation.uuid or f"conversation {n + 1}"
+def _messages(conversation: Conversation, at: int, skipped: Skipped) -> Iterator[Message]:
+    name = conversation.uuid or f"byte {at}"
     if not conversation.chat_messages or not any(_text(said) for said in conversation.chat_messages):
         skipped.add("a deleted conversation left an empty shell", f"byte {at}")
     active = _branch(conversation.chat_messages)

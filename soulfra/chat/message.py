@@ -70,6 +70,12 @@ class Skipped:
     def total(self) -> int:
         return sum(self.counts.values())
 
+    def merge(self, other: Skipped) -> None:
+        """Adds what was passed over behind it."""
+        for reason, n in other.counts.items():
+            self.counts[reason] = self.counts.get(reason, 0) + n
+            self.places.setdefault(reason, other.places[reason])
+
 
 Progress = Callable[[int], None]  # bytes read so far
 
@@ -78,16 +84,16 @@ class Names:
     """Who is who: one name for each identity, however it is written later, and no name for two of them."""
 
     def __init__(self) -> None:
-        self._names: dict[str, str] = {}
+        self.known: dict[str, str] = {}  # by identity
         self._taken: dict[str, int] = {}
 
     def of(self, identity: str, name: str) -> str:
         """The name of an identity; a second person of the same name gets a number."""
-        if (known := self._names.get(identity)) is not None:
+        if (known := self.known.get(identity)) is not None:
             return known
         clean = cleaned(name) or identity
         times = self._taken[clean] = self._taken.get(clean, 0) + 1
-        self._names[identity] = given = clean if times == 1 else f"{clean} ({times})"
+        self.known[identity] = given = clean if times == 1 else f"{clean} ({times})"
         return given
 
 
@@ -121,10 +127,7 @@ ALL = Span(0, sys.maxsize)
 
 
 class Part(NamedTuple):
-    """A file to read: where it lies now, what it is called in its zip, what it belongs to, and which stretch of it is wanted.
-
-    Only formats that divide look at the stretch.
-    """
+    """A file to read: where it lies now, what it is called in its zip, what it belongs to, and which stretch of it is wanted."""
 
     path: Path
     name: str
@@ -138,7 +141,10 @@ def part_of(file: Path) -> Part:
 
 
 class Format(Protocol):
-    """One kind of export. A package adds its own by the entry point group `soulfra.formats`."""
+    """One kind of export. A package adds its own by the entry point group `soulfra.formats`.
+
+    One that has `divides = True` reads only the records that begin in a part's span: large files are then read in two halves.
+    """
 
     name: str
     title: str

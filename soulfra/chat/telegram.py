@@ -10,7 +10,20 @@ from typing import Any
 import msgspec
 
 from soulfra.chat.array import each, pages_of
-from soulfra.chat.message import Message, Names, Part, Progress, Recognition, Role, Skipped, batches, cleaned, kind_of
+from soulfra.chat.message import (
+    ALL,
+    Message,
+    Names,
+    Part,
+    Progress,
+    Recognition,
+    Role,
+    Skipped,
+    Span,
+    batches,
+    cleaned,
+    kind_of,
+)
 
 MEDIA = ("photo", "file", "sticker_emoji", "media_type", "location_information", "contact_information", "poll")
 GONE = "(deleted account)"
@@ -64,7 +77,7 @@ class Result(msgspec.Struct):
 class Telegram:
     """Telegram Desktop's machine-readable export, as one file or in a zip."""
 
-    name, title = "telegram", "Telegram"
+    name, title, divides = "telegram", "Telegram", True
     members = re.compile(r"(^|/)result\.json$")
 
     def recognises(self, head: bytes, name: str) -> Recognition | None:
@@ -84,19 +97,25 @@ class Telegram:
 def _messages(part: Part, skipped: Skipped, progress: Progress) -> Iterator[Message]:
     with pages_of(part.path, Result) as (pages, result):
         if result.messages is not None:
-            yield from _of_chat(
-                result.messages, str(result.id or result.name or "chat"), 0, pages, part, skipped, progress
-            )
+            name = str(result.id or result.name or "chat")
+            yield from _of_chat(result.messages, name, 0, pages, part, skipped, progress, part.span)
         for chats in (result.chats, result.left_chats):
-            for at, chat in each(pages, chats.all if chats else [], Chat, skipped, progress):
+            for at, chat in each(pages, chats.all if chats else [], Chat, skipped, progress, span=part.span):
                 name = str(chat.id or chat.name or f"byte {at}")
                 yield from _of_chat(chat.messages, name, at, pages, part, skipped, progress)
 
 
 def _of_chat(
-    raws: list[msgspec.Raw], chat: str, at: int, pages: Any, part: Part, skipped: Skipped, progress: Progress
+    raws: list[msgspec.Raw],
+    chat: str,
+    at: int,
+    pages: Any,
+    part: Part,
+    skipped: Skipped,
+    progress: Progress,
+    span: Span = ALL,
 ) -> Iterator[Message]:
-    for offset, said in each(pages, raws, Said, skipped, progress, at):
+    for offset, said in each(pages, raws, Said, skipped, progress, at, span):
         yield _message(said, chat, offset, part.export.names)
 
 

@@ -14,7 +14,19 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from soulfra.chat.message import ALL, Kind, Message, Part, Progress, Recognition, Skipped, Span, Unreadable, batches, cleaned
+from soulfra.chat.message import (
+    ALL,
+    Kind,
+    Message,
+    Part,
+    Progress,
+    Recognition,
+    Skipped,
+    Span,
+    Unreadable,
+    batches,
+    cleaned,
+)
 
 MARKS = "\u200e\u200f\ufeff\u202a\u202c"
 SPACE = "(?: |\u00a0|\u2009|\u202f)"
@@ -62,7 +74,7 @@ Pages = mmap.mmap | bytes
 class WhatsApp:
     """WhatsApp's «export chat», as text or in its zip."""
 
-    name, title = "whatsapp", "WhatsApp"
+    name, title, divides = "whatsapp", "WhatsApp", True
     members = re.compile(r"(^|/)(_chat|WhatsApp[^/]*)\.txt$", re.I)
 
     def recognises(self, head: bytes, name: str) -> Recognition | None:
@@ -82,6 +94,8 @@ class WhatsApp:
         with part.path.open("rb") as opened:
             pages = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
             if pages[:2] in UTF16:
+                if part.span.begin:
+                    return  # read with the first half
                 whole = _utf8(pages[:])
                 yield from batches(_in_utf16(_messages(whole, ALL, skipped, progress), whole))
             else:

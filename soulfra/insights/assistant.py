@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from soulfra.chat.message import Message
 from soulfra.insights.insight import Best, Heard, Insight, Reader, percent, share_confidence
@@ -17,33 +17,32 @@ class AssistantUse:
     def __init__(self) -> None:
         self.prompts = self.regenerated = self.rework = self.code = self.conversations = self.single = 0
         self.again, self.corrections, self.coded, self.lone = Best(), Best(), Best(), Best()
-        self._talk: list[Heard] = []
+        self._talk: list[tuple[Message, Mapping[str, float]]] = []
         self._conversation, self._assisted = "", False
 
     def update(self, batch: Sequence[Heard]) -> None:
-        for heard in batch:
-            message = heard[0]
+        for message, said, _, _ in batch:
             if message.conversation != self._conversation:
                 self._close()
                 self._conversation, self._assisted = message.conversation, False
             self._assisted = self._assisted or message.role == "assistant"
             if self._assisted or len(self._talk) < ALONE:
-                self._talk.append(heard)
+                self._talk.append((message, said))
 
     def _close(self) -> None:
         """Counts a whole conversation: what was regenerated shows only in the tree."""
         heard, self._talk = self._talk, []
         if not self._assisted:
             return
-        talk = [message for message, _, _, _ in heard]
+        talk = [message for message, _ in heard]
         told = [one for one in heard if one[0].role == "person" and one[0].visible]
-        prompts = [message for message, _, _, _ in told]
+        prompts = [message for message, _ in told]
         self.conversations += bool(prompts)
         self.prompts += len(prompts)
         if len(prompts) == 1:
             self.single += 1
             self.lone.add(-prompts[0].offset, prompts[0])
-        for prompt, said, _, _ in told[1:]:
+        for prompt, said in told[1:]:
             if "rework" in said:
                 self.rework += 1
                 self.corrections.add(said["rework"], prompt)

@@ -12,7 +12,10 @@ from soulfra.words.language import NOTHING, Read
 
 BLOCK = 50  # messages of which the language is told at once
 PROBE = 160  # characters of each of them that are looked at
-LEAST, ENOUGH = 12, 120  # words, below which the language is taken to be that of the block before, and that are looked at
+LEAST, ENOUGH = (
+    12,
+    120,
+)  # words, below which the language is taken to be that of the block before, and that are looked at
 NOT_READ: Read = (NOTHING, ())
 
 
@@ -35,9 +38,13 @@ class Hearing:
         if language is None:
             return [(message, NOTHING, (), None) for message in block]
         read = language.read
-        return [
-            (message, *(read(message.text) if is_remark(message) else NOT_READ), language) for message in block
-        ]
+        return [(message, *(read(message.text) if is_remark(message) else NOT_READ), language) for message in block]
+
+    def close(self) -> None:
+        self._language = None
+
+    def merge(self, other: Hearing) -> None:
+        self.spoken.update(other.spoken)
 
     @property
     def shares(self) -> dict[str, float]:

@@ -55,7 +55,7 @@ class OpenLoops:
     def __init__(self) -> None:
         self.asked = self.open = 0
         self.best = Best()
-        self._waiting = Waiting(lambda asked, n, message: n >= NEXT and _apart(asked, message) > WAIT)
+        self._waiting = Waiting(_late)
 
     def update(self, batch: Sequence[Heard]) -> None:
         for message, said, _, _ in batch:
@@ -181,5 +181,6 @@ class Decisions:
         ]  # fmt: skip
 
 
-def _apart(earlier: Message, later: Message) -> timedelta:
-    return later.at - earlier.at if earlier.at and later.at else WAIT * 2
+def _late(question: Message, more: int, message: Message) -> bool:
+    apart = message.at - question.at if question.at and message.at else WAIT * 2
+    return more >= NEXT and apart > WAIT
