@@ -103,19 +103,20 @@ static PyObject *hints(PyObject *module, PyObject *text) {
 #define ROW 64    /* words of a line that are looked at, at most */
 #define CUES 32   /* cues of a language, at most */
 #define BITS (1 << 21)
-#define KEPT 8192 /* words that are kept as they are, so that they need not be made again */
+#define KEPT 65536 /* words that are kept as they are, so that they need not be made again */
 
 typedef uint64_t Hash;
 
 typedef struct {
-    int cue, weight;
+    int16_t cue, weight;
 } Pair;
 
 typedef struct {
-    Hash key;      /* 0: nothing is here */
-    int first, n;  /* pairs */
-    uint32_t line; /* in which it was last seen */
-} Feature;
+    Hash key;           /* 0: nothing is here */
+    uint32_t first : 24; /* of its pairs */
+    uint32_t n : 8;
+    uint32_t line;      /* in which it was last seen */
+} Feature; /* small: what is looked for lies all over the table */
 
 typedef struct {
     PyObject_HEAD
@@ -180,8 +181,9 @@ static int words_init(Words *self, PyObject *args, PyObject *kwargs) {
                           &silent, &nothing, &plain, &self->longest, &self->stem, &self->letters))
         return -1;
     Py_ssize_t cues = PyTuple_GET_SIZE(names), pairs = 0, room = 16, at = 0;
-    if (self->features != NULL || cues > CUES || cues != PyList_GET_SIZE(floors) || self->longest > ROW - 2) {
-        PyErr_SetString(PyExc_ValueError, "too many cues or words, or a second time");
+    while (PyDict_Next(weights, &at, &key, &value)) pairs += PyList_Check(value) ? PyList_GET_SIZE(value) : 0;
+    if (self->features != NULL || cues > CUES || cues != PyList_GET_SIZE(floors) || self->longest > ROW - 2 || pairs >= 1 << 24) {
+        PyErr_SetString(PyExc_ValueError, "too many cues, weights or words, or a second time");
         return -1;
     }
     self->cues = (int)cues;
@@ -189,8 +191,7 @@ static int words_init(Words *self, PyObject *args, PyObject *kwargs) {
     self->nothing = Py_NewRef(nothing);
     self->plain = Py_NewRef(plain);
     for (Py_ssize_t i = 0; i < cues; i++) self->floors[i] = PyFloat_AsDouble(PyList_GET_ITEM(floors, i));
-    while (PyDict_Next(weights, &at, &key, &value)) pairs += PyList_Check(value) ? PyList_GET_SIZE(value) : 0;
-    while (room < 4 * PyDict_GET_SIZE(weights)) room *= 2;
+    while (room < 2 * PyDict_GET_SIZE(weights)) room *= 2;
     self->mask = room - 1;
     self->n_silent = PyList_GET_SIZE(silent);
     self->features = PyMem_Calloc(room, sizeof(Feature));
@@ -209,12 +210,12 @@ static int words_init(Words *self, PyObject *args, PyObject *kwargs) {
         if (text == NULL) return -1;
         Hash hash = hash_of_feature(text, PyUnicode_GET_LENGTH(key));
         PyMem_Free(text);
-        Py_ssize_t place = place_of(self, hash), n = PyList_Check(value) ? PyList_GET_SIZE(value) : 0;
-        self->features[place] = (Feature){hash, (int)pairs, (int)n, 0};
+        Py_ssize_t n = PyList_Check(value) ? PyList_GET_SIZE(value) : 0;
+        self->features[place_of(self, hash)] = (Feature){hash, (uint32_t)pairs, (uint32_t)n, 0};
         self->seen[bits_of(hash)] |= bit_of(hash);
         for (Py_ssize_t i = 0; i < n; i++) {
             Pair *pair = &self->pairs[pairs++];
-            if (!PyArg_ParseTuple(PyList_GET_ITEM(value, i), "ii", &pair->cue, &pair->weight)) return -1;
+            if (!PyArg_ParseTuple(PyList_GET_ITEM(value, i), "hh", &pair->cue, &pair->weight)) return -1;
             if (pair->cue < 0 || pair->cue >= cues) {
                 PyErr_SetString(PyExc_ValueError, "no such cue");
                 return -1;

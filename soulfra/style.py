@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from soulfra.insights.insight import Heard
+from soulfra.insights.insight import Portion
 from soulfra.words.language import plain
 
 LISTS = frozenset("-*•0123456789 \t")  # with which a line of a list may begin
@@ -21,9 +21,9 @@ class Style:
         self.n = self.words = 0
         self.counts = dict.fromkeys(FEATURES[1:], 0)
 
-    def update(self, batch: Sequence[Heard], owner: str) -> None:
-        for message, said, _, _ in batch:
-            if message.visible and message.speaker == owner:
+    def update(self, portion: Portion, owner: str) -> None:
+        for message, said, _, _ in portion.seen:
+            if message.speaker == owner:
                 self._count(message.text, said)
 
     def _count(self, text: str, said: Mapping[str, float]) -> None:

@@ -7,7 +7,7 @@ import os
 import random
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -20,11 +20,10 @@ from hypothesis import strategies as st
 from soulfra import persona
 from soulfra.analysis import Analysis, analyse, encoded
 from soulfra.chat import Message, Skipped, Unreadable, formats, part_of
-from soulfra.insights import REDUCERS, Heard, Insight, Reader
-from soulfra.insights.hearing import NOT_READ, is_remark
+from soulfra.insights import REDUCERS, Hearing, Insight, Reader
 from soulfra.insights.insight import QUOTE, Best, quote
 from soulfra.private import found, masked
-from soulfra.words import LANGUAGES
+from soulfra.words import LANGUAGES, Language
 
 SAMPLES = Path(__file__).parents[1] / "soulfra" / "samples"
 CHATGPT, WHATSAPP = SAMPLES / "sample-chatgpt.json", SAMPLES / "sample-whatsapp.txt"
@@ -48,18 +47,19 @@ def messages(file: Path, format: str) -> list[Message]:
     return [message for batch in formats()[format].read(part_of(file), Skipped(), lambda at: None) for message in batch]
 
 
-def heard(read: list[Message]) -> list[Heard]:
-    """As an English chat, however little it says."""
-    english = LANGUAGES["en"]
-    return [(m, *(english.read(m.text) if is_remark(m) else NOT_READ), english) for m in read]
+class English(Hearing):
+    """Hears an English chat, however little is said."""
+
+    def _told(self, block: Sequence[Message]) -> Language:
+        return LANGUAGES["en"]
 
 
 def told(*batches: list[Message]) -> list[Insight]:
     """What the reducers say after these batches."""
-    reducers = [reducer() for reducer in REDUCERS]
-    for batch in map(heard, batches):
+    reducers, hearing = [reducer() for reducer in REDUCERS], English()
+    for portion in map(hearing.hear, batches):
         for reducer in reducers:
-            reducer.update(batch)
+            reducer.update(portion)
     return [insight for reducer in reducers for insight in reducer.result(READER)]
 
 
@@ -69,7 +69,7 @@ def merged(*parts: list[Message]) -> list[Insight]:
     for reducer in REDUCERS:
         first, *others = [reducer() for _ in parts]
         for one, part in zip([first, *others], parts, strict=True):
-            one.update(heard(part))
+            one.update(English().hear(part))
         for other in others:
             first.merge(cast(Any, other))
         insights += first.result(READER)

@@ -16,6 +16,7 @@ PEOPLE = ("Maya Lindqvist", "Tom", "Inés Ferrer", "Oskar W.", "Priya N.", "Joã
 BEGAN = datetime(2022, 1, 3, 8)
 LINES = (1, 1, 2, 3, 4)  # labelled lines of a message, so that it has about 100 characters
 IDLE, TELLING = ("no", "neu"), 0.2  # labels of lines that say nothing of note, and the share of the others
+PAUSES = (20,) * 12 + (60,) * 10 + (200,) * 8 + (900,) * 6 + (9_000,) * 3 + (40_000,)  # seconds between two messages
 TALK = 40  # messages of a conversation with an assistant
 
 
@@ -42,7 +43,7 @@ def whatsapp(file: Path, size: int, chance: random.Random) -> int:
     at, n, said = BEGAN, 0, texts(chance)
     with file.open("w", encoding="utf-8") as out:
         while out.tell() < size if n % 1_000 == 0 else True:
-            at += timedelta(seconds=chance.choice((20, 60, 200, 900, 9_000)))
+            at += timedelta(seconds=chance.choice(PAUSES))
             text = " ".join(next(said) for _ in range(chance.choice(LINES)))
             out.write(f"{at:%d/%m/%Y, %H:%M} - {chance.choice(PEOPLE)}: {text}\n")
             n += 1
@@ -54,7 +55,7 @@ def telegram(file: Path, size: int, chance: random.Random) -> int:
     with file.open("w", encoding="utf-8") as out:
         out.write('{"name": "Bakery", "type": "private_group", "id": 77, "messages": [\n')
         while out.tell() < size if n % 1_000 == 0 else True:
-            at += timedelta(seconds=chance.choice((20, 60, 200, 900, 9_000)))
+            at += timedelta(seconds=chance.choice(PAUSES))
             who = chance.randrange(len(PEOPLE))
             text = " ".join(next(said) for _ in range(chance.choice(LINES)))
             message = {

@@ -155,10 +155,12 @@ class Format(Protocol):
     def read(self, part: Part, skipped: Skipped, progress: Progress) -> Iterator[list[Message]]: ...
 
 
-def cleaned(text: str) -> str:
+def _cleaned(text: str) -> str:
     """The text without control characters, direction marks and lone surrogates."""
-    cleaned: str = quick.clean(text) if quick else CONTROL.sub("", text).strip()
-    return cleaned
+    return CONTROL.sub("", text).strip()
+
+
+cleaned: Callable[[str], str] = quick.clean if quick else _cleaned
 
 
 def kind_of(text: str, media: bool = False, spoken: bool = True) -> Kind:

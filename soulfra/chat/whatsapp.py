@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from itertools import pairwise
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import msgspec
 
@@ -67,6 +67,7 @@ DATED = 11  # bytes at the head of a line in which the date is
 LINES, SHARE = 200, 0.6  # of the first lines, how many must be headers
 TOLD, CHUNK = 5_000, 1024 * 1024  # lines between two marks of progress; bytes
 UTF16 = (b"\xff\xfe", b"\xfe\xff")
+SYSTEM: Literal["system"] = "system"
 Order = Literal["day", "month", "year"]
 Pages = mmap.mmap | bytes
 
@@ -168,42 +169,36 @@ def _backward(written: list[tuple[bytes, bytes, bytes]], order: Order) -> int:
     return sum(later < earlier for earlier, later in pairwise(days))
 
 
-class Head(NamedTuple):
-    """What stands before a message: where it begins and ends, the number of its line, its time, and whose it is."""
-
-    begin: int
-    end: int
-    line: int
-    at: datetime
-    name: bytes
-
-
 def _messages(pages: Pages, span: Span, skipped: Skipped, progress: Progress) -> Iterator[Message]:
     """A header begins a message; what follows without one belongs to it."""
-    header = _template(pages)
-    dates, names = Dates(_order(pages, header)), dict[bytes, str]()
-    open_: Head | None = None
-    line, at = 1 + _lines(pages, 0, span.begin), span.begin
-    for found in header.finditer(pages, span.begin):
-        time = _at(found, dates)
-        if time is None or (open_ is not None and not -BACK <= time - open_.at <= AHEAD):
-            continue
-        begin = found.start()
-        line += pages[at:begin].count(b"\n")
-        if open_ is not None:
-            yield _message(open_, pages[open_.end : begin], names)
-            open_ = None
-        elif not span.begin:
-            for n, text in enumerate(pages[:begin].splitlines(), 1):
-                if text.strip():
-                    skipped.add("a line before the first message", f"line {n}")
-        if begin >= span.end:
-            break
-        open_, at = Head(begin, found.end(), line, time, found[11] or b""), begin
+    header, names = _template(pages), dict[bytes, str]()
+    dates = Dates(_order(pages, header))
+    head: tuple[int, int, datetime, bytes] | None = (
+        None  # where the open message begins, its line, its time, whose it is
+    )
+    text, last = 0, None
+    begin = span.begin and pages.find(b"\n", span.begin - 1) + 1
+    line = 1 + _lines(pages, 0, begin)
+    while begin or not span.begin:
+        found = header.match(pages, begin)
+        time = _at(found, dates) if found else None
+        if found and time and (last is None or -BACK <= time - last <= AHEAD):
+            if head:
+                yield _message(*head, pages[text:begin], names)
+                head = None
+            if begin >= span.end:
+                return
+            head, text, last = (begin, line, time, found[11] or b""), found.end(), time
+        elif not head and not span.begin and pages[begin : pages.find(b"\n", begin) % len(pages)].strip():
+            skipped.add("a line before the first message", f"line {line}")
+        line += 1
         if line % TOLD == 0:
             progress(begin)
-    if open_ is not None:
-        yield _message(open_, pages[open_.end : len(pages)], names)
+        begin = pages.find(b"\n", begin) + 1
+        if not begin:
+            break
+    if head:
+        yield _message(*head, pages[text : len(pages)], names)
 
 
 def _lines(pages: Pages, begin: int, end: int) -> int:
@@ -233,17 +228,16 @@ def _at(head: re.Match[bytes], dates: Dates) -> datetime | None:
         return None
 
 
-def _message(head: Head, content: bytes, names: dict[bytes, str]) -> Message:
+def _message(begin: int, line: int, at: datetime, whose: bytes, content: bytes, names: dict[bytes, str]) -> Message:
     said = content.decode(errors="replace")
     if "\r" in said:
         said = said.replace("\r\n", "\n")
-    name = names.get(head.name) or names.setdefault(head.name, _name(head.name))
-    kind, text = _told(said) if name else ("system", cleaned(said))
-    if kind == "system":
+    name = names.get(whose) or names.setdefault(whose, _name(whose))
+    kind, text = _told(said) if name else (SYSTEM, cleaned(said))
+    if kind is SYSTEM:
         text = f"{name}: {text}" if name else text
-        return Message("whatsapp", f"line {head.line}", "system", "system", head.at, text, kind, False, "", head.begin)
-    seen = kind == "text" and bool(text)
-    return Message("whatsapp", f"line {head.line}", name, "person", head.at, text, kind, seen, "", head.begin)
+        return Message("whatsapp", f"line {line}", SYSTEM, SYSTEM, at, text, SYSTEM, False, "", begin)
+    return Message("whatsapp", f"line {line}", name, "person", at, text, kind, kind == "text" and bool(text), "", begin)
 
 
 def _name(written: bytes) -> str:

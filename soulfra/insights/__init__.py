@@ -9,7 +9,7 @@ from soulfra.insights.course import Drift, Mood, Topics
 from soulfra.insights.exposure import Exposure
 from soulfra.insights.hearing import Hearing
 from soulfra.insights.holders import Holders
-from soulfra.insights.insight import Evidence, Heard, Insight, Reader, Reducer
+from soulfra.insights.insight import Evidence, Insight, Portion, Reader, Reducer
 from soulfra.insights.people import Balance, Responses
 from soulfra.insights.promises import Commitments, Decisions, OpenLoops
 from soulfra.insights.rhythm import Rhythm
@@ -21,4 +21,4 @@ REDUCERS: tuple[type[Reducer], ...] = (
 )  # fmt: skip
 SHOWN = 12
 
-__all__ = ["REDUCERS", "SHOWN", "Evidence", "Heard", "Hearing", "Insight", "Reader", "Reducer"]
+__all__ = ["REDUCERS", "SHOWN", "Evidence", "Hearing", "Insight", "Portion", "Reader", "Reducer"]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from soulfra.chat.message import Message
-from soulfra.insights.insight import Best, Heard, Insight, Reader, percent, share_confidence
+from soulfra.insights.insight import Best, Insight, Portion, Reader, percent, share_confidence
 
 MIN_PROMPTS = 30
 ALONE = 1_000  # messages of a conversation, after which no assistant will come any more
@@ -20,8 +20,8 @@ class AssistantUse:
         self._talk: list[tuple[Message, Mapping[str, float]]] = []
         self._conversation, self._assisted = "", False
 
-    def update(self, batch: Sequence[Heard]) -> None:
-        for message, said, _, _ in batch:
+    def update(self, portion: Portion) -> None:
+        for message, said, _, _ in portion.all:
             if message.conversation != self._conversation:
                 self._close()
                 self._conversation, self._assisted = message.conversation, False

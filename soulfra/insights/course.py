@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import groupby, zip_longest
 from math import log2, sqrt
 from typing import NamedTuple
 
 from soulfra.chat.message import Message
-from soulfra.insights.insight import Best, Heard, Insight, Reader, count_confidence, percent
-from soulfra.insights.people import opens
+from soulfra.insights.insight import Best, Insight, Portion, Reader, count_confidence, percent
 from soulfra.words.language import as_written
 
-TERMS = 40_000  # words that are counted; rarer ones are forgotten
-SESSIONS, OFTEN, COMMON = (
-    30,
-    5,
-    0.5,
-)  # sessions of a chat and of a subject; share of sessions above which a word says nothing
+TERMS, PERIODS = 40_000, 32  # words that are counted, of which rarer ones are forgotten; times that are kept apart
+SESSIONS, OFTEN = 30, 5  # of a chat, and of a subject
+COMMON = 0.5  # share of sessions above which a word says nothing
 STRETCH = 25  # remarks whose tone is added up
 FELT, REMARKS, SIDE = 20, 100, 3  # remarks with a feeling, remarks, stretches on each side of a turn
 SURE = 2.0  # standard errors between the two sides
-MONTHS, THIRD = 3, 20  # months of a chat; messages on each side that is compared
+MONTHS, THIRD, SHOWN = 3, 20, 2  # months of a chat; messages on each side that is compared; of a month that are shown
 
 
 class Topics:
@@ -29,54 +26,83 @@ class Topics:
 
     def __init__(self) -> None:
         self.sessions = 0
-        self.seen: dict[str, list[int]] = {}  # word: the sessions in which it comes
+        self.periods: list[
+            tuple[int, Counter[str]]
+        ] = []  # some sessions in a row: how many, and in how many of them each word comes
         self.last: dict[str, Message] = {}
-        self._before: Message | None = None
+        self._length = 1  # sessions of a period
+        self._now: dict[str, Message] = {}  # words of the session that goes on, and where they came last
 
-    def update(self, batch: Sequence[Heard]) -> None:
-        for message, _, terms, language in batch:
-            if message.role != "person" or not message.visible or language is None:
-                continue
-            self.sessions += opens(self._before, message)
-            self._before = message
-            for word in terms:
-                there = self.seen.get(word)
-                if there is None:
-                    self.seen[word] = [self.sessions]
-                elif there[-1] != self.sessions:
-                    there.append(self.sessions)
-                else:
-                    continue
-                self.last[word] = message
-        if len(self.seen) > TERMS:
+    def update(self, portion: Portion) -> None:
+        opening = iter(portion.opening)
+        next_ = next(opening, None)
+        for message, _, terms, _ in portion.people:
+            if message is next_:
+                self._close()
+                next_ = next(opening, None)
+            if terms:
+                self._now.update(dict.fromkeys(terms, message))
+
+    def _close(self) -> None:
+        """Ends the session."""
+        if not self._now:
+            return
+        self.sessions += 1
+        if not self.periods or self.periods[-1][0] >= self._length:
+            self.periods.append((0, Counter()))
+        n, words = self.periods[-1]
+        words.update(self._now.keys())
+        self.periods[-1] = (n + 1, words)
+        self.last |= self._now
+        self._now = {}
+        if len(self.periods) > PERIODS:
+            self._coarsen()
+        if len(self.last) > TERMS:
             self._forget()
 
+    def _coarsen(self) -> None:
+        """Periods of twice the length."""
+        pairs = zip_longest(self.periods[::2], self.periods[1::2], fillvalue=(0, Counter[str]()))
+        self.periods = [(n + m, words + more) for (n, words), (m, more) in pairs]
+        self._length *= 2
+
     def _forget(self) -> None:
-        kept = sorted(self.seen, key=lambda word: (-len(self.seen[word]), word))[: TERMS // 2]
-        self.seen = {word: self.seen[word] for word in kept}
-        self.last = {word: self.last[word] for word in kept}
+        told = sum((words for _, words in self.periods), Counter[str]())
+        gone = sorted(told, key=lambda word: (-told[word], word))[TERMS // 2 :]
+        for word in gone:
+            del self.last[word]
+            for _, words in self.periods:
+                words.pop(word, None)
 
     def merge(self, other: Topics) -> None:
-        for word, there in other.seen.items():
-            self.seen.setdefault(word, []).extend(self.sessions + n for n in there)
+        self._close()
+        other._close()
+        while self._length != other._length:
+            min(self, other, key=lambda one: one._length)._coarsen()
+        self.periods += other.periods
         self.last |= other.last
         self.sessions += other.sessions
-        self._before = other._before or self._before
+        while len(self.periods) > PERIODS:
+            self._coarsen()
 
     def result(self, reader: Reader) -> list[Insight]:
+        self._close()
         if self.sessions < SESSIONS or not reader.understood:
             return []
-        told = {word: there for word, there in self.seen.items() if OFTEN <= len(there) <= COMMON * self.sessions}
+        early, late = self._halves()
+        all = {word: early[word] + n for word, n in late.items()} | {
+            word: n for word, n in early.items() if word not in late
+        }
+        told = {word: n for word, n in all.items() if OFTEN <= n <= COMMON * self.sessions}
         if len(told) < OFTEN:
             return []
-        middle = self.sessions / 2
-        grown = {word: 2 * sum(n > middle for n in there) / len(there) - 1 for word, there in told.items()}
-        up = sorted(told, key=lambda word: (-grown[word] * sqrt(len(told[word])), word))[:OFTEN]
-        down = sorted(told, key=lambda word: (grown[word] * sqrt(len(told[word])), word))[:3]
+        grown = {word: 2 * late[word] / n - 1 for word, n in told.items()}
+        up = sorted(told, key=lambda word: (-grown[word] * sqrt(told[word]), word))[:OFTEN]
+        down = sorted(told, key=lambda word: (grown[word] * sqrt(told[word]), word))[:3]
         best = Best()
         for rank, word in enumerate(up):
             best.add(-rank, self.last[word])
-        n = len(told[up[0]])
+        n = told[up[0]]
         more, less = (", ".join(as_written(word, self.last[word].text) for word in some) for some in (up, down))
         return [
             Insight(
@@ -87,6 +113,14 @@ class Topics:
                 "Give what grows a place of its own; close what has gone quiet.",
             )
         ]  # fmt: skip
+
+    def _halves(self) -> tuple[Counter[str], Counter[str]]:
+        """In how many sessions each word comes, before the middle and behind it, to the length of a period."""
+        early, late, at = Counter[str](), Counter[str](), 0
+        for n, words in self.periods:
+            (early if 2 * at + n <= self.sessions else late).update(words)
+            at += n
+        return early, late
 
 
 class Stretch(NamedTuple):
@@ -106,9 +140,9 @@ class Mood:
         self._open = Stretch(0, 0, None)
         self._n = 0
 
-    def update(self, batch: Sequence[Heard]) -> None:
-        for message, said, _, language in batch:
-            if message.role != "person" or not message.visible or language is None:
+    def update(self, portion: Portion) -> None:
+        for message, said, _, language in portion.people:
+            if language is None:
                 continue
             self.remarks += 1
             self._n += 1
@@ -176,19 +210,20 @@ class Drift:
         self.months: dict[int, Counter[str]] = {}  # since the year 0
         self.best: dict[int, Best] = {}
 
-    def update(self, batch: Sequence[Heard]) -> None:
-        for message, _, _, _ in batch:
-            if message.role == "person" and message.visible and message.at:
-                month = message.at.year * 12 + message.at.month - 1
-                if month not in self.months:
-                    self.months[month], self.best[month] = Counter(), Best(2)
-                self.months[month][message.speaker] += 1
+    def update(self, portion: Portion) -> None:
+        dated = (message for message, _, _, _ in portion.people if message.at is not None)
+        for month, there in groupby(dated, key=_month):
+            messages = list(there)
+            if month not in self.months:
+                self.months[month], self.best[month] = Counter(), Best(SHOWN)
+            self.months[month].update(message.speaker for message in messages)
+            for message in messages[:SHOWN]:
                 self.best[month].add(-message.offset, message)
 
     def merge(self, other: Drift) -> None:
         for month, people in other.months.items():
             self.months.setdefault(month, Counter()).update(people)
-            self.best.setdefault(month, Best(2)).merge(other.best[month])
+            self.best.setdefault(month, Best(SHOWN)).merge(other.best[month])
 
     def result(self, reader: Reader) -> list[Insight]:
         months = sorted(self.months)
@@ -217,6 +252,11 @@ class Drift:
                 "If one person carries it now: share the load, or name a second one.",
             )
         ]  # fmt: skip
+
+
+def _month(message: Message) -> int:
+    """Since the year 0."""
+    return message.at.year * 12 + message.at.month - 1 if message.at is not None else 0
 
 
 def _stretch(months: Sequence[int]) -> str:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 
-from soulfra.insights.insight import Best, Heard, Insight, Reader
+from soulfra.insights.insight import Best, Insight, Portion, Reader
 from soulfra.private import found
 
 SECRET = {"secret key", "private key", "token", "payment card", "bank account"}
@@ -19,9 +18,9 @@ class Exposure:
         self.kinds: Counter[str] = Counter()
         self.best = Best()
 
-    def update(self, batch: Sequence[Heard]) -> None:
-        for message, _, _, _ in batch:
-            if message.visible and (kinds := [one.kind for one in found(message.text)]):
+    def update(self, portion: Portion) -> None:
+        for message, _, _, _ in portion.seen:
+            if kinds := [one.kind for one in found(message.text)]:
                 self.kinds.update(kinds)
                 self.best.add(sum(10 if kind in SECRET else 1 for kind in kinds), message)
 

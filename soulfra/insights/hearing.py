@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import timedelta
 
 from soulfra.chat.message import Message
-from soulfra.insights.insight import LONG, Heard
+from soulfra.insights.insight import LONG, Heard, Portion
 from soulfra.words import Language, language_of
 from soulfra.words.language import NOTHING, Read
 
 BLOCK = 50  # messages of which the language is told at once
 PROBE = 160  # characters of each of them that are looked at
-LEAST, ENOUGH = (
-    12,
-    120,
-)  # words, below which the language is taken to be that of the block before, and that are looked at
+LEAST = 12  # words, below which the language is taken to be that of the block before
+ENOUGH = 120  # words by which it is told
+SESSION = timedelta(hours=8)  # a longer silence ends a session
 NOT_READ: Read = (NOTHING, ())
 
 
@@ -25,23 +25,37 @@ class Hearing:
     def __init__(self) -> None:
         self.spoken: Counter[str] = Counter()
         self._language: Language | None = None
+        self._last: Message | None = None  # of a person, visible
 
-    def hear(self, batch: Sequence[Message]) -> list[Heard]:
-        return [heard for at in range(0, len(batch), BLOCK) for heard in self._block(batch[at : at + BLOCK])]
+    def hear(self, batch: Sequence[Message]) -> Portion:
+        all = [heard for at in range(0, len(batch), BLOCK) for heard in self._block(batch[at : at + BLOCK])]
+        seen = [heard for heard in all if heard[0].visible]
+        people = [heard for heard in seen if heard[0].role == "person"]
+        opening = []
+        for message, _, _, _ in people:
+            if opens(self._last, message):
+                opening.append(message)
+            self._last = message
+        return Portion(all, seen, people, [heard for heard in people if heard[1]], opening)
 
     def _block(self, block: Sequence[Message]) -> list[Heard]:
-        words = _words(block)
-        if self._language is None or len(words) >= LEAST:
-            self._language = language_of(words, self._language)
-        language = self._language
-        self.spoken[language.code if language is not None else ""] += sum(map(is_remark, block))
+        language = self._language = self._told(block)
+        remarks = [message.role == "person" and message.visible and len(message.text) < LONG for message in block]
+        self.spoken[language.code if language is not None else ""] += sum(remarks)
         if language is None:
             return [(message, NOTHING, (), None) for message in block]
         read = language.read
-        return [(message, *(read(message.text) if is_remark(message) else NOT_READ), language) for message in block]
+        return [
+            (message, *(read(message.text) if remark else NOT_READ), language)
+            for message, remark in zip(block, remarks, strict=True)
+        ]
+
+    def _told(self, block: Sequence[Message]) -> Language | None:
+        words = _words(block)
+        return self._language if self._language and len(words) < LEAST else language_of(words, self._language)
 
     def close(self) -> None:
-        self._language = None
+        self._language = self._last = None
 
     def merge(self, other: Hearing) -> None:
         self.spoken.update(other.spoken)
@@ -63,6 +77,8 @@ def _words(block: Sequence[Message]) -> list[str]:
     return words
 
 
-def is_remark(message: Message) -> bool:
-    """Whether a person says something short enough to be one thing."""
-    return message.role == "person" and message.visible and len(message.text) < LONG
+def opens(before: Message | None, message: Message) -> bool:
+    """Whether a message opens a session: the first of its conversation, or the first after a long silence."""
+    if before is None or before.conversation != message.conversation:
+        return True
+    return bool(before.at and message.at and message.at - before.at >= SESSION)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from soulfra.chat.message import Message
-from soulfra.insights.insight import Best, Heard, Insight, Reader, percent, share_confidence
-from soulfra.insights.people import opens
+from soulfra.insights.hearing import opens
+from soulfra.insights.insight import Best, Insight, Portion, Reader, percent, share_confidence
 
 NEXT = 5  # messages in which an answer is looked for
 THREADS = 10
@@ -23,9 +21,9 @@ class Holders:
         self._answer: Message | None = None
         self._seen = 0
 
-    def update(self, batch: Sequence[Heard]) -> None:
-        for message, said, _, _ in batch:
-            if message.role == "person" and message.visible:
+    def update(self, portion: Portion) -> None:
+        for message, said, _, _ in portion.people:
+            if self._asked is not None or "question" in said:
                 self._follow(message, "question" in said)
 
     def _follow(self, message: Message, asks: bool) -> None:

@@ -56,6 +56,17 @@ class Insight(msgspec.Struct, frozen=True):
 Heard = tuple[Message, Mapping[str, float], tuple[str, ...], Language | None]
 
 
+class Portion(NamedTuple):
+    """Messages in their order, and those that many look at: the visible ones, of these the people's, and of these the ones
+    with cues and the ones that open a session."""
+
+    all: Sequence[Heard]
+    seen: Sequence[Heard]
+    people: Sequence[Heard]
+    telling: Sequence[Heard]
+    opening: Sequence[Message]
+
+
 class Reader(NamedTuple):
     """For whom a report is: the uploader as the file shows them, and which share of the remarks is in which known language."""
 
@@ -81,7 +92,7 @@ class Reader(NamedTuple):
 class Reducer(Protocol):
     """Reads messages in their order and says what it found."""
 
-    def update(self, batch: Sequence[Heard]) -> None: ...
+    def update(self, portion: Portion) -> None: ...
 
     def merge(self, other: Self) -> None:
         """Adds what another one found in the following conversations."""

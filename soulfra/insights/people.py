@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import timedelta
 
 from soulfra.chat.message import Message
-from soulfra.insights.insight import Best, Heard, Insight, Reader, count_confidence, percent, quantile
+from soulfra.insights.hearing import SESSION
+from soulfra.insights.insight import Best, Insight, Portion, Reader, count_confidence, percent, quantile
 
-SESSION = timedelta(hours=8)  # a longer silence ends a session
 NO_TIME = timedelta()
 PAIR_GAPS, PAIRS = 20_000, 2_000  # bounds: gaps kept per pair, pairs kept
 MIN_GAPS, MIN_MESSAGES = 20, 50
@@ -22,9 +21,9 @@ class Responses:
         self.best: dict[tuple[str, str], Best] = {}
         self._last: Message | None = None
 
-    def update(self, batch: Sequence[Heard]) -> None:
+    def update(self, portion: Portion) -> None:
         before = self._last
-        for message, _, _, _ in batch:
+        for message, _, _, _ in portion.all:
             if message.role == "person" and message.at is not None and message.kind in ("text", "media"):
                 if before is not None and before.speaker != message.speaker:
                     self._follow(before, message)
@@ -83,17 +82,15 @@ class Balance:
         self.starts: dict[str, int] = {}
         self.messages = 0
         self.best = Best()
-        self._last: Message | None = None
 
-    def update(self, batch: Sequence[Heard]) -> None:
-        for message, _, _, _ in batch:
-            if message.role == "person" and message.visible:
-                self.messages += 1
-                self.words[message.speaker] = self.words.get(message.speaker, 0) + message.text.count(" ") + 1
-                if opens(self._last, message):
-                    self.starts[message.speaker] = self.starts.get(message.speaker, 0) + 1
-                    self.best.add(-message.offset, message)
-                self._last = message
+    def update(self, portion: Portion) -> None:
+        self.messages += len(portion.people)
+        words = self.words
+        for message, _, _, _ in portion.people:
+            words[message.speaker] = words.get(message.speaker, 0) + message.text.count(" ") + 1
+        for message in portion.opening:
+            self.starts[message.speaker] = self.starts.get(message.speaker, 0) + 1
+            self.best.add(-message.offset, message)
 
     def merge(self, other: Balance) -> None:
         self.messages += other.messages
@@ -101,7 +98,6 @@ class Balance:
             for speaker, n in theirs.items():
                 mine[speaker] = mine.get(speaker, 0) + n
         self.best.merge(other.best)
-        self._last = other._last or self._last
 
     def result(self, reader: Reader) -> list[Insight]:
         if self.messages < MIN_MESSAGES or len(self.words) < 2:
@@ -120,13 +116,6 @@ class Balance:
                 "Ask the quiet ones directly, or let someone else open the next one.",
             )
         ]  # fmt: skip
-
-
-def opens(before: Message | None, message: Message) -> bool:
-    """Whether a message opens a session: the first of its conversation, or the first after a long silence."""
-    if before is None or before.conversation != message.conversation:
-        return True
-    return bool(before.at and message.at and message.at - before.at >= SESSION)
 
 
 def _gini(amounts: list[int]) -> float:

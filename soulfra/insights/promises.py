@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 from soulfra.chat.message import Message
-from soulfra.insights.insight import Best, Heard, Insight, Reader, percent, share_confidence
+from soulfra.insights.insight import Best, Insight, Portion, Reader, percent, share_confidence
 from soulfra.insights.remembered import Remembered
 
 WAIT, NEXT = (
@@ -57,13 +57,12 @@ class OpenLoops:
         self.best = Best()
         self._waiting = Waiting(_late)
 
-    def update(self, batch: Sequence[Heard]) -> None:
-        for message, said, _, _ in batch:
-            if message.visible:
-                self._leave(self._waiting.hear(message))
-                if "question" in said:
-                    self.asked += 1
-                    self._waiting.add(message)
+    def update(self, portion: Portion) -> None:
+        for message, said, _, _ in portion.seen:
+            self._leave(self._waiting.hear(message))
+            if "question" in said:
+                self.asked += 1
+                self._waiting.add(message)
 
     def _leave(self, ended: list[tuple[Message, bool]]) -> None:
         for question, open in ended:
@@ -102,12 +101,12 @@ class Commitments:
         self._watched = Remembered[Message](WATCHED)
         self._conversation = ""
 
-    def update(self, batch: Sequence[Heard]) -> None:
-        for message, said, terms, _ in batch:
-            if message.conversation != self._conversation:
-                self._close()
-                self._conversation = message.conversation
+    def update(self, portion: Portion) -> None:
+        for message, said, terms, _ in portion.telling:
             if "done" in said or "promise" in said:
+                if message.conversation != self._conversation:
+                    self._close()
+                    self._conversation = message.conversation
                 self._follow(message, said, terms)
 
     def _follow(self, message: Message, said: Mapping[str, float], terms: tuple[str, ...]) -> None:
@@ -158,8 +157,8 @@ class Decisions:
         self.n = 0
         self.best = Best()
 
-    def update(self, batch: Sequence[Heard]) -> None:
-        for message, said, _, _ in batch:
+    def update(self, portion: Portion) -> None:
+        for message, said, _, _ in portion.telling:
             if "decision" in said:
                 self.n += 1
                 self.best.add(said["decision"], message)

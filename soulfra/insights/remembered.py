@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from typing import Generic, TypeVar
 
@@ -23,8 +22,11 @@ class Remembered(Generic[Thing]):
 
     def sharing(self, terms: tuple[str, ...], words: int) -> list[tuple[int, Thing]]:
         """Those that share at least so many words, in their order, with their numbers."""
-        shared = Counter(n for word in terms for n in self._places.get(word, ()))
-        return [(n, self._things[n][0]) for n in sorted(shared) if shared[n] >= words]
+        shared: dict[int, int] = {}
+        for word in terms:
+            for n in self._places.get(word, ()):
+                shared[n] = shared.get(n, 0) + 1
+        return [(n, self._things[n][0]) for n, times in sorted(shared.items()) if times >= words]
 
     def add(self, thing: Thing, terms: tuple[str, ...]) -> Thing | None:
         """Returns the one that is forgotten for it."""

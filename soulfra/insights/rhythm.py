@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from soulfra.insights.insight import Best, Heard, Insight, Reader, percent, share_confidence
+from soulfra.insights.insight import Best, Insight, Portion, Reader, percent, share_confidence
 
 MIN_MESSAGES = 200
 NIGHT = (22, 6)  # from this hour to that one, as the export writes the time
@@ -20,14 +18,15 @@ class Rhythm:
         self.zone = True
         self.best = Best()
 
-    def update(self, batch: Sequence[Heard]) -> None:
-        for message, _, _, _ in batch:
-            self.all += message.visible
-            if message.role == "person" and message.visible and message.at:
-                self.hours[message.at.weekday()][message.at.hour] += 1
-                self.zone &= message.at.tzinfo is not None
-                if _night(message.at.hour):
-                    self.best.add((message.at.hour - NIGHT[0]) % 24, message)
+    def update(self, portion: Portion) -> None:
+        self.all += len(portion.seen)
+        for message, _, _, _ in portion.people:
+            if (at := message.at) is not None:
+                hour = at.hour
+                self.hours[at.weekday()][hour] += 1
+                self.zone &= at.tzinfo is not None
+                if _night(hour):
+                    self.best.add((hour - NIGHT[0]) % 24, message)
 
     def merge(self, other: Rhythm) -> None:
         self.all += other.all

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from soulfra.chat.message import Message
-from soulfra.insights.insight import Best, Heard, Insight, Reader, percent
+from soulfra.insights.insight import Best, Insight, Portion, Reader, percent
 from soulfra.insights.promises import NEXT, WAIT, Waiting
 from soulfra.insights.remembered import Remembered
 
@@ -23,8 +21,8 @@ class Tasks:
         self.n = 0
         self.best = Best()
 
-    def update(self, batch: Sequence[Heard]) -> None:
-        for message, said, _, _ in batch:
+    def update(self, portion: Portion) -> None:
+        for message, said, _, _ in portion.telling:
             if "action" in said:
                 self.n += 1
                 self.asked[message.speaker] = self.asked.get(message.speaker, 0) + 1
@@ -59,8 +57,8 @@ class Friction:
         self.best = Best()
         self._known = Remembered[None](REMEMBERED)
 
-    def update(self, batch: Sequence[Heard]) -> None:
-        for message, said, terms, _ in batch:
+    def update(self, portion: Portion) -> None:
+        for message, said, terms, _ in portion.telling:
             if "friction" in said:
                 back = bool(self._known.sharing(terms, SAME))
                 self._known.add(None, terms)
@@ -95,13 +93,12 @@ class Chances:
         self.best = Best()
         self._waiting = Waiting(_late)
 
-    def update(self, batch: Sequence[Heard]) -> None:
-        for message, said, _, _ in batch:
-            if message.visible:
-                self._leave(self._waiting.hear(message))
-                if "opportunity" in said and "bad" not in said:
-                    self.n += 1
-                    self._waiting.add(message)
+    def update(self, portion: Portion) -> None:
+        for message, said, _, _ in portion.seen:
+            self._leave(self._waiting.hear(message))
+            if "opportunity" in said and "bad" not in said:
+                self.n += 1
+                self._waiting.add(message)
 
     def _leave(self, ended: list[tuple[Message, bool]]) -> None:
         for chance, open in ended:
