@@ -102,7 +102,7 @@ static PyObject *hints(PyObject *module, PyObject *text) {
 
 #define ROW 64    /* words of a line that are looked at, at most */
 #define CUES 32   /* cues of a language, at most */
-#define BITS (1 << 21)
+#define BITS (1 << 19) /* of the filter: 64 KiB */
 #define KEPT 65536 /* words that are kept as they are, so that they need not be made again */
 
 typedef uint64_t Hash;
@@ -360,14 +360,22 @@ static Py_ssize_t fold(Words *self, PyObject *text) {
     return kept;
 }
 
-static void count(Words *self, Hash key, long *totals, int *times) {
-    if (!(self->seen[bits_of(key)] & bit_of(key))) return;
-    Feature *feature = &self->features[place_of(self, key)];
-    if (feature->key == 0 || feature->line == self->line) return; /* unknown, or a second time */
-    feature->line = self->line;
-    for (Pair *pair = self->pairs + feature->first, *end = pair + feature->n; pair < end; pair++) {
-        totals[pair->cue] += pair->weight;
-        times[pair->cue]++;
+/* Adds up the weights of the features of a line. What it looks for is fetched before it is needed. */
+static void count(Words *self, Hash *keys, int n, long *totals, int *times) {
+    int known = 0;
+    for (int i = 0; i < n; i++)
+        if (self->seen[bits_of(keys[i])] & bit_of(keys[i])) {
+            __builtin_prefetch(&self->features[keys[i] & self->mask]);
+            keys[known++] = keys[i];
+        }
+    for (int i = 0; i < known; i++) {
+        Feature *feature = &self->features[place_of(self, keys[i])];
+        if (feature->key == 0 || feature->line == self->line) continue; /* unknown, or a second time */
+        feature->line = self->line;
+        for (Pair *pair = self->pairs + feature->first, *end = pair + feature->n; pair < end; pair++) {
+            totals[pair->cue] += pair->weight;
+            times[pair->cue]++;
+        }
     }
 }
 
@@ -402,10 +410,10 @@ static PyObject *words_read(Words *self, PyObject *text) {
     Py_DECREF(plain);
     if (n < 0) return NULL;
     const Py_UCS4 *from = self->folded;
-    Hash row[ROW], told[ROW];
+    Hash row[ROW], told[ROW], keys[4 * ROW + 1];
     PyObject *terms[ROW];
     long totals[CUES] = {0};
-    int times[CUES] = {0}, words = 1;
+    int times[CUES] = {0}, words = 1, features = 0;
     if (++self->line == 0) {
         for (Py_ssize_t i = 0; i <= self->mask; i++) self->features[i].line = 0;
         self->line = 1;
@@ -430,7 +438,7 @@ static PyObject *words_read(Words *self, PyObject *text) {
                 Py_UCS4 beginning[ROW];
                 memcpy(beginning, from + begin, self->stem * sizeof(Py_UCS4));
                 beginning[self->stem] = '*';
-                count(self, hash_of(beginning, self->stem + 1), totals, times);
+                keys[features++] = hash_of(beginning, self->stem + 1);
             }
             if (length >= self->letters && !bsearch(&hash, self->silent, self->n_silent, sizeof(Hash), compared)) {
                 Py_ssize_t same = 0;
@@ -453,15 +461,15 @@ static PyObject *words_read(Words *self, PyObject *text) {
     }
     int spoken = words - 1;
     row[words++] = hash_of_ascii("$");
-    count(self, hash_of_ascii(spoken < 5 ? "(few)" : spoken < 10 ? "(some)" : spoken < 20 ? "(more)" : "(many)"), totals, times);
+    keys[features++] = hash_of_ascii(spoken < 5 ? "(few)" : spoken < 10 ? "(some)" : spoken < 20 ? "(more)" : "(many)");
     for (int i = 0; i < words; i++) {
-        count(self, row[i], totals, times);
+        keys[features++] = row[i];
         if (i + 1 < words) {
-            Hash two = mixed(row[i], row[i + 1]);
-            count(self, two, totals, times);
-            if (i + 2 < words) count(self, mixed(two, row[i + 2]), totals, times);
+            Hash two = keys[features++] = mixed(row[i], row[i + 1]);
+            if (i + 2 < words) keys[features++] = mixed(two, row[i + 2]);
         }
     }
+    count(self, keys, features, totals, times);
     PyObject *said = NULL, *subjects = PyTuple_New(about);
     if (subjects == NULL) goto failed;
     for (Py_ssize_t i = 0; i < about; i++) PyTuple_SET_ITEM(subjects, i, terms[i]);

@@ -14,7 +14,7 @@ from pathlib import Path
 LABELLED = Path(__file__).parent / "labelled"
 PEOPLE = ("Maya Lindqvist", "Tom", "Inés Ferrer", "Oskar W.", "Priya N.", "João")
 BEGAN = datetime(2022, 1, 3, 8)
-LINES = (1, 1, 2, 3, 4)  # labelled lines of a message, so that it has about 100 characters
+LINES = (1, 1, 2, 3, 4, 4)  # labelled lines of a message, so that it has about 100 characters
 IDLE, TELLING = ("no", "neu"), 0.2  # labels of lines that say nothing of note, and the share of the others
 PAUSES = (20,) * 12 + (60,) * 10 + (200,) * 8 + (900,) * 6 + (9_000,) * 3 + (40_000,)  # seconds between two messages
 TALK = 40  # messages of a conversation with an assistant
