@@ -43,7 +43,7 @@ def analyze(
     started = time.perf_counter()
     try:
         with tempfile.TemporaryDirectory(prefix="soulfra-") as workspace:
-            found = analyse(_there(file), file.name, workspace=Path(workspace), format=format)
+            found = analyse(_there(file), file.name, workspace=Path(workspace), format=format, processes=2)
     except Unreadable as unreadable:
         raise Failed(f"{file.name}: {unreadable}") from None
     measured = {"seconds": round(time.perf_counter() - started, 3), "peak_rss_mb": _peak()}

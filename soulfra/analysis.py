@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from datetime import date, timedelta
+from multiprocessing import get_context
 from pathlib import Path
 
 import msgspec
@@ -14,7 +16,7 @@ from soulfra import persona
 from soulfra.chat import Skipped, Unreadable
 from soulfra.insights import SHOWN, Insight, Reader
 from soulfra.insights.exposure import Exposure
-from soulfra.reading import Counts, Plan, Reading, planned, read
+from soulfra.reading import Counts, Plan, Progress, Reading, planned, read, unseen
 
 VERSION = 3  # of the analyser; results are stored under it
 LIMIT = 100 * 1024 * 1024  # bytes of an upload
@@ -77,27 +79,30 @@ def analyse(
     workspace: Path,
     format: str | None = None,
     limit: int = LIMIT,
-    progress: Callable[[float], None] = lambda share: None,
+    progress: Progress = unseen,
+    processes: int = 1,
 ) -> Analysis:
     """Analyses an export; the same bytes give the same result. `workspace` takes what is unpacked.
 
-    Raises Unreadable with a sentence for whoever uploaded it.
+    With two `processes` the second half of a large file is read by another one. Raises Unreadable with a sentence for whoever
+    uploaded it.
     """
     plan = planned(file, name, format, limit)
-    halves = len(plan.halves)
-    found = concluded(
-        plan,
-        [
-            read(file, plan, half, workspace, limit, lambda share, half=half: progress((half + share) / halves))  # type: ignore[misc]
-            for half in range(halves)
-        ],
-    )
-    return found or analyse_whole(file, plan, workspace=workspace, limit=limit)
+    if len(plan.halves) == 1:
+        readings = [read(file, plan, 0, workspace, limit, progress)]
+    elif processes == 1:
+        first = read(file, plan, 0, workspace, limit, lambda share: progress(share / 2))
+        readings = [first, read(file, plan, 1, workspace, limit, lambda share: progress(0.5 + share / 2))]
+    else:
+        with ProcessPoolExecutor(1, get_context("spawn")) as other:
+            second = other.submit(read, file, plan, 1, workspace, limit)
+            readings = [read(file, plan, 0, workspace, limit, progress), second.result()]
+    return concluded(plan, readings) or analyse_whole(file, plan, workspace=workspace, limit=limit)
 
 
 def analyse_whole(file: Path, plan: Plan, *, workspace: Path, limit: int = LIMIT) -> Analysis:
     """In one go, where halves do not agree. Raises Unreadable."""
-    found = concluded(plan, [read(file, plan.whole, 0, workspace, limit, lambda share: None)])
+    found = concluded(plan, [read(file, plan.whole, 0, workspace, limit)])
     assert found is not None, "one reading agrees with itself"  # noqa: S101
     return found
 

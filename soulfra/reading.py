@@ -166,11 +166,15 @@ def _halves(pieces: list[Piece], divides: bool) -> tuple[tuple[Piece, ...], ...]
     return (tuple(first), tuple(second)) if second else (tuple(first),)
 
 
-def read(file: Path, plan: Plan, half: int, workspace: Path, limit: int, progress: Progress) -> Reading:
+def unseen(share: float) -> None:
+    """Progress that nobody follows."""
+
+
+def read(file: Path, plan: Plan, half: int, workspace: Path, limit: int, progress: Progress = unseen) -> Reading:
     """One half of a plan. `workspace` takes what is unpacked. Raises Unreadable."""
     owner = ""
     if half:
-        beginning = _batches(file, plan, 0, workspace, limit, Reading(), lambda share: None)
+        beginning = _batches(file, plan, 0, workspace, limit, Reading(), unseen)
         owner = owner_of(next(beginning, []))
         beginning.close()
     reading = Reading(owner)

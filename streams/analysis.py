@@ -6,20 +6,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import multiprocessing
 import os
-import resource
-import shutil
-import tempfile
 import time
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import psutil
-import redis
 from faust.types import StreamT
 
 from config import Settings, metrics
@@ -29,14 +22,14 @@ from config.telemetry import LABELS, TRACE, Health, serve
 from schemas import AnalysisDone, AnalysisFailed, ChatDeleted, ChatUploaded, Event, Malformed
 from schemas.chat import Failure, InsightNumber
 from schemas.wire import decode, encode
-from soulfra.analysis import VERSION, Analysis, analyse, encoded
+from soulfra.analysis import VERSION, Analysis, encoded
 from soulfra.chat import Unreadable
 from streams import app as apps
 from streams import engine
+from streams.analysts import CANCELLED, Analysts, Cancelled, Work, show, sweep, workspace_of
 from streams.app import source
 from streams.ledger import headers_of
 from topics import ANALYSES, ANALYSIS_APP, CHATS
-from topics.copy import progress_key
 from topics.place import partition_of
 from topics.plan import check
 
@@ -44,11 +37,7 @@ log = logging.getLogger("soulfra.analysis")
 
 PIPELINE = "analysis"
 OPEN = 64  # events worked on at a time; they finish in any order, offsets commit up to the first unfinished one
-WORKSPACE = "soulfra-worker-"
-MEMORY = 2 * 1024**3  # bytes of address space of one analysing process; 100 MB need a quarter of it
 ATTEMPTS = 3  # at a file whose process dies
-SHOWN_EVERY = 0.25  # seconds between two marks of progress
-KEPT_PROGRESS = 3600  # seconds until the stream of progress expires
 
 
 class Failed(Exception):
@@ -67,16 +56,11 @@ class Job:
         self.objects = Objects(settings)
         self.last = time.monotonic()
         self.running = 0
-        self._processes = settings.worker.analysis_processes or os.cpu_count() or 1
-        self._pool = self._fresh()
-
-    def _fresh(self) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(
-            self._processes, multiprocessing.get_context("spawn"), initializer=bounded, max_tasks_per_child=64
-        )
+        self._analysts = Analysts(settings.worker.analysis_processes or os.cpu_count() or 1)
+        self._open: dict[str, Path] = {}  # the folders of the chats that are analysed now
 
     def stop(self) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._analysts.stop()
 
     async def take(self, message: Any) -> None:
         """One record. What is malformed or lies in a wrong partition is the tables worker's to deal with."""
@@ -99,10 +83,17 @@ class Job:
 
     async def _work(self, event: Event) -> None:
         if isinstance(event, ChatDeleted):
+            if folder := self._open.get(event.chat_id):
+                (folder / CANCELLED).touch()
             await self.objects.remove_all(folder_of(event.key, event.chat_id))
         elif isinstance(event, ChatUploaded):
             LABELS.set((("chat", event.chat_id),))
-            said = await self._answer(event)
+            try:
+                said = await self._answer(event)
+            except Cancelled:
+                log.info("chat %s: deleted while it was analysed", event.chat_id)
+                await self.objects.remove_all(folder_of(event.key, event.chat_id))
+                return
             if not await self.objects.exists(f"{folder_of(event.key, event.chat_id)}/{META}"):
                 await self.objects.remove_all(folder_of(event.key, event.chat_id))  # deleted in the meantime
             self._say(said)
@@ -134,29 +125,27 @@ class Job:
                 file = await self.objects.fetch(event.pointer, Path(workspace) / UPLOAD)
             except Missing:
                 raise Failed(Failure.MISSING, "the uploaded file is gone; upload it again") from None
-            result = await self._analysed(event, file)
+            self._open[event.chat_id] = file.parent
+            try:
+                result = await self._analysed(event, file)
+            finally:
+                del self._open[event.chat_id]
         await self.objects.write(result_of(folder, VERSION), encoded(result))
         return result
 
     async def _analysed(self, event: ChatUploaded, file: Path) -> Analysis:
         """In a process of its own, again when that dies. Raises Failed."""
-        work = (
-            str(file),
-            event.format,
-            self.settings.edge.upload_limit,
-            event.chat_id,
-            self.settings.redis.url.get_secret_value(),
-        )
+        redis_url = self.settings.redis.url.get_secret_value()
+        work = Work(str(file), event.format, self.settings.edge.upload_limit, event.chat_id, redis_url)
         for _ in range(ATTEMPTS):
-            pool = self._pool
+            analysts = self._analysts
             try:
-                future = asyncio.get_running_loop().run_in_executor(pool, analyse_in_process, *work)
                 metrics.ANALYSING.set(self.running)
-                return await asyncio.wait_for(future, self.settings.worker.analysis_seconds)
+                return await asyncio.wait_for(analysts.analyse(work), self.settings.worker.analysis_seconds)
             except Unreadable as unreadable:
                 raise Failed(Failure.UNREADABLE, unreadable.reason, unreadable.place) from None
             except TimeoutError:
-                self._renew(pool)
+                self._renew(analysts)
                 limit = f"{self.settings.worker.analysis_seconds:.0f} seconds"
                 raise Failed(
                     Failure.TOO_SLOW, f"the analysis took more than {limit}; upload a part of the chat"
@@ -165,19 +154,18 @@ class Job:
                 raise Failed(Failure.TOO_LARGE, "reading the chat takes too much memory; upload a part of it") from None
             except BrokenProcessPool:
                 log.warning("an analysing process died; trying again")
-                self._renew(pool)
+                self._renew(analysts)
+            except Cancelled:
+                raise
             except Exception:
                 log.exception("the analysis failed in our own code")
                 break
         raise Failed(Failure.BROKEN, "the analysis broke on this file; it is our mistake, and it was noted")
 
-    def _renew(self, pool: ProcessPoolExecutor) -> None:
-        """A new pool in the place of a broken or stuck one, once."""
-        if self._pool is pool:
-            for process in list((pool._processes or {}).values()):
-                process.kill()
-            pool.shutdown(wait=False, cancel_futures=True)
-            self._pool = self._fresh()
+    def _renew(self, analysts: Analysts) -> None:
+        """Others in the place of broken or stuck ones, once."""
+        if self._analysts is analysts:
+            self._analysts = analysts.renewed()
 
     def _done(self, event: ChatUploaded, result: Analysis, folder: str) -> AnalysisDone:
         """The numbers of a result; names, quotes and titles stay behind."""
@@ -261,44 +249,3 @@ def stuck(job: Job, settings: Settings) -> str:
         if job.running and time.monotonic() - job.last > bound
         else ""
     )
-
-
-def bounded() -> None:
-    """An analysing process may not take the machine's memory: what needs more fails alone."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-
-
-def workspace_of(worker: int) -> tempfile.TemporaryDirectory[str]:
-    """A folder that names the worker, so that a later one can tell whether it is still of use."""
-    return tempfile.TemporaryDirectory(prefix=f"{WORKSPACE}{worker}-")
-
-
-def sweep() -> None:
-    """Removes the folders of workers that were killed."""
-    for left in Path(tempfile.gettempdir()).glob(f"{WORKSPACE}*-*"):
-        worker = left.name.removeprefix(WORKSPACE).partition("-")[0]
-        if worker.isdigit() and not psutil.pid_exists(int(worker)):
-            shutil.rmtree(left, ignore_errors=True)
-
-
-def analyse_in_process(file: str, format: str, limit: int, chat_id: str, url: str) -> Analysis:
-    """Runs in an analysing process; shows its progress as it goes."""
-    told = 0.0
-
-    def progress(share: float) -> None:
-        nonlocal told
-        if time.monotonic() - told >= SHOWN_EVERY:
-            told = time.monotonic()
-            show(url, chat_id, share, "analysing")
-
-    with workspace_of(os.getppid()) as workspace:
-        return analyse(Path(file), workspace=Path(workspace), format=format or None, limit=limit, progress=progress)
-
-
-def show(url: str, chat_id: str, share: float, stage: str) -> None:
-    """Progress is ephemeral: when Redis is away, nobody is told."""
-    with contextlib.suppress(redis.RedisError), redis.Redis.from_url(url, socket_timeout=0.5) as connection:
-        steps = connection.pipeline(transaction=False)
-        steps.xadd(progress_key(chat_id), {"stage": stage, "share": f"{share:.3f}"}, maxlen=200)
-        steps.expire(progress_key(chat_id), KEPT_PROGRESS)
-        steps.execute()
