@@ -24,6 +24,7 @@ from soulfra.insights import REDUCERS, Hearing
 from soulfra.style import Style
 
 DIVIDED = 8 * 1024 * 1024  # bytes from which on a file is read in halves
+FIRST = 0.53  # of the bytes are in the first half: who reads the second one has to start first
 PEOPLE = 10_000  # names counted; further ones are counted together
 OTHERS = "(others)"
 
@@ -150,9 +151,10 @@ def planned(file: Path, name: str, format: str | None, limit: int) -> Plan:
 
 def _halves(pieces: list[Piece], divides: bool) -> tuple[tuple[Piece, ...], ...]:
     """At the middle, or at the end of the piece in which it is where the format does not divide pieces."""
-    left = sum(piece.size for piece in pieces) // 2
-    if 2 * left < DIVIDED:
+    all = sum(piece.size for piece in pieces)
+    if all < DIVIDED:
         return (tuple(pieces),)
+    left = int(all * FIRST)
     first, second = list[Piece](), list[Piece]()
     for piece in pieces:
         if left <= 0:

@@ -23,7 +23,7 @@ from cli.bench.stream import PEERS_VENV
 from cli.bench.table import Row
 from cli.errors import Failed
 from soulfra.words import LANGUAGES, Language
-from soulfra.words.language import LEARNED, Cue, Learned, features, folded
+from soulfra.words.language import LEARNED, Cue, Learned, Told, features, folded
 from soulfra.words.learning import learned, quality
 
 PRECISION = 0.93  # in the cross-validation, so that held-back lines by other hands come out at 0.85
@@ -63,13 +63,23 @@ def learn(language: Language) -> dict[str, Learned]:
     for name in CUES:
         one = learned(lines(language.code, name, "learn"), others(language.code, name), WANTED.get(name, PRECISION))
         precision, recall = measured(Cue(one), lines(language.code, name, "held"))
-        found[name] = msgspec.structs.replace(one, precision=round(precision, 3), recall=round(recall, 3))
+        found[name] = one._replace(precision=round(precision, 3), recall=round(recall, 3))
     return found
 
 
 def write(language: Language) -> None:
-    path = LEARNED / f"{language.code}.json"
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(learn(language)), indent=1) + b"\n")
+    """One line for each feature."""
+    found = learn(language)
+    weights: dict[str, list[tuple[int, int]]] = {}
+    for number, one in enumerate(found.values()):
+        for feature, weight in one.weights.items():
+            weights.setdefault(feature, []).append((number, weight))
+    told = Told({name: one[:3] for name, one in found.items()}, dict(sorted(weights.items())))
+    rows = ",\n".join(msgspec.json.encode({one: pairs}).decode()[1:-1] for one, pairs in told.weights.items())
+    head = msgspec.json.encode(told.cues).decode()
+    (LEARNED / f"{language.code}.json").write_text(
+        f'{{"cues": {head},\n"weights": {{\n{rows}\n}}}}\n', encoding="utf-8"
+    )
 
 
 def words(peers: bool) -> Iterator[Row]:

@@ -82,7 +82,7 @@ class Reader(NamedTuple):
     def precision(self, cue: str) -> float:
         """Of a cue, over the languages of the chat."""
         known = sum(self.languages.values()) or 1.0
-        told = (share * LANGUAGES[code].cues[cue].learned.precision for code, share in self.languages.items())
+        told = (share * LANGUAGES[code].precision(cue) for code, share in self.languages.items())
         return round(sum(told) / known, 4)
 
     def caveat(self, cue: str) -> str:

@@ -12,6 +12,7 @@ from functools import cached_property
 from itertools import pairwise
 from math import sqrt
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -67,23 +68,27 @@ def _length(row: list[str]) -> str:
 Read = tuple[Mapping[str, float], tuple[str, ...]]  # what a line says, and the words that tell what it is about
 
 
-class Learned(msgspec.Struct, frozen=True):
-    """A cue as it was learned, and what was measured on the held-back lines."""
+class Learned(NamedTuple):
+    """A cue as it was learned: of its features the weights in thousandths; what was measured on the held-back lines."""
 
-    bias: float
-    threshold: float
+    floor: float
     precision: float
     recall: float
-    weights: dict[str, float]
+    weights: dict[str, int]
+
+
+class Told(msgspec.Struct, frozen=True):
+    """A file of `learned/`: of each cue floor, precision and recall; of each feature the numbers of cues and the weights."""
+
+    cues: dict[str, tuple[float, float, float]]
+    weights: dict[str, list[tuple[int, int]]]
 
 
 class Cue:
     """One thing that lines may say, as learned."""
 
     def __init__(self, learned: Learned) -> None:
-        self.learned = learned
-        self.weights = {feature: round(weight * WHOLE) for feature, weight in learned.weights.items()}
-        self.floor = learned.threshold - learned.bias
+        self.learned, self.weights, self.floor = learned, learned.weights, learned.floor
 
     def score(self, known: Collection[str]) -> float:
         """How far a line with these features is above the threshold; at 0 and below it does not say it."""
@@ -101,26 +106,35 @@ class Language:
         self.manners = {"polite": polite, "casual": casual}
 
     @cached_property
+    def _told(self) -> Told:
+        return msgspec.json.decode((LEARNED / f"{self.code}.json").read_bytes(), type=Told)
+
+    @cached_property
     def cues(self) -> dict[str, Cue]:
-        learned = msgspec.json.decode((LEARNED / f"{self.code}.json").read_bytes(), type=dict[str, Learned])
-        return {name: Cue(one) for name, one in learned.items()}
+        weights: list[dict[str, int]] = [{} for _ in self._told.cues]
+        for feature, pairs in self._told.weights.items():
+            for number, weight in pairs:
+                weights[number][feature] = weight
+        measured = zip(self._told.cues.items(), weights, strict=True)
+        return {name: Cue(Learned(*figures, mine)) for (name, figures), mine in measured}
+
+    def precision(self, cue: str) -> float:
+        """Of what a cue finds, on the held-back lines."""
+        return self._told.cues[cue][1]
 
     @cached_property
     def _weights(self) -> dict[str, list[tuple[int, int]]]:
-        """By feature: numbers of cues, and weights."""
-        table: dict[str, list[tuple[int, int]]] = {}
-        for number, cue in enumerate(self.cues.values()):
-            for feature, weight in cue.weights.items():
-                table.setdefault(feature, []).append((number, weight))
-        for number, words in enumerate(self.manners.values(), len(self.cues)):
+        """By feature: numbers of cues and of manners, and weights."""
+        table = dict(self._told.weights)
+        for number, words in enumerate(self.manners.values(), len(self._told.cues)):
             for feature in " ".join(words.split()).split(", "):
-                table.setdefault(feature, []).append((number, WHOLE))
+                table[feature] = [*table.get(feature, ()), (number, WHOLE)]
         return table
 
     @cached_property
     def _floors(self) -> dict[str, float]:
         """Of the cues, learned, and of the manners, of which one word is enough; in the order of their numbers."""
-        return {name: cue.floor for name, cue in self.cues.items()} | dict.fromkeys(self.manners, 0.0)
+        return {name: floor for name, (floor, _, _) in self._told.cues.items()} | dict.fromkeys(self.manners, 0.0)
 
     @cached_property
     def _silent(self) -> frozenset[str]:

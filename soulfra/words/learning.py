@@ -11,7 +11,7 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 
-from soulfra.words.language import Learned, features
+from soulfra.words.language import WHOLE, Learned, features
 
 EPOCHS, DECAY, FOLDS, SEED = 25, 0.02, 5, 1
 TIMES = 2  # lines in which a feature must be, to be learned from
@@ -39,9 +39,9 @@ def learned(lines: Sequence[Line], others: Sequence[str], wanted: float) -> Lear
     if strange:
         threshold = max(threshold, sorted(strange)[int(len(strange) * (1 - STRANGE))])
     bias, weights = _fitted(ready + beside)
-    kept = {name: round(weight, 3) for name, weight in sorted(weights.items()) if abs(weight) >= LEAST}
+    kept = {name: round(weight * WHOLE) for name, weight in sorted(weights.items()) if abs(weight) >= LEAST}
     precision, recall = quality(scored, threshold)
-    return Learned(round(bias, 3), round(threshold, 3), round(precision, 3), round(recall, 3), kept)
+    return Learned(round(threshold - bias, 3), round(precision, 3), round(recall, 3), kept)
 
 
 def quality(scored: Sequence[tuple[float, bool]], threshold: float) -> tuple[float, float]:
