@@ -75,9 +75,10 @@ class StoredRows(Rows):
         self.gone: set[Any] = set()  # deleted, and not yet in RocksDB
         self._db = _opened(folder)
         self.start, self.position = int(self._db.get(self.OFFSET) or 0), self._db.get(self.POSITION)
+        self.whole = not self.start  # nothing is in RocksDB that is not here: a new table is not looked for there
 
     def __missing__(self, key: Any) -> Any:
-        if key in self.gone:
+        if self.whole or key in self.gone:
             raise KeyError(key)
         raw = self._db.get(self.codec.encode_key(key))
         if raw is None:
@@ -87,6 +88,7 @@ class StoredRows(Rows):
         return value
 
     def load(self, raw: Mapping[bytes, bytes | None], position: bytes | None, end: int) -> None:
+        self.whole = False
         self.keep(raw, position, end)
 
     def keep(self, raw: Mapping[bytes, bytes | None], position: bytes | None, end: int) -> None:
@@ -112,6 +114,7 @@ class StoredRows(Rows):
             left = {key: dict.__getitem__(self, key) for key in uncommitted if key in self.keys()}
             self.clear()
             self.update(left)
+            self.whole = False
 
     def restore(self, key: Any, value: Any) -> None:
         super().restore(key, value)
@@ -135,7 +138,7 @@ class StoredRows(Rows):
         self.clear()
         self._db.close()
         shutil.rmtree(self.folder, ignore_errors=True)
-        self._db, self.start, self.position = _opened(self.folder), 0, None
+        self._db, self.start, self.position, self.whole = _opened(self.folder), 0, None, True
 
     def close(self) -> None:
         self._db.close()
