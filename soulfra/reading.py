@@ -11,11 +11,13 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
+
+import msgspec
 
 from soulfra.chat import Export, Message, Part, Skipped, formats, recognise_file
 from soulfra.chat.archive import opened, small, unpacked
@@ -108,10 +110,12 @@ class Reading:
     def __init__(self, owner: str = "") -> None:
         self.owner = owner
         self.names: dict[str, str] = {}
+        self.zoned: bool | None = None  # whether the times have a zone
         self.skipped, self.counts, self.style, self.hearing = Skipped(), Counts(), Style(), Hearing()
         self.reducers = [reducer() for reducer in REDUCERS]
 
     def update(self, batch: Sequence[Message]) -> None:
+        batch = self._of_one_kind(batch)
         self.counts.update(batch)
         self.owner = self.owner or owner_of(batch)
         heard = self.hearing.hear(batch)
@@ -119,15 +123,31 @@ class Reading:
         for reducer in self.reducers:
             reducer.update(heard)
 
+    def _of_one_kind(self, batch: Sequence[Message]) -> Sequence[Message]:
+        """With times that can be compared: the first one tells whether they have a zone; to the others it is given or taken."""
+        kinds = {message.at.tzinfo is not None for message in batch if message.at is not None}
+        if self.zoned is None and kinds:
+            self.zoned = next(message.at.tzinfo is not None for message in batch if message.at is not None)
+        if kinds <= {self.zoned}:
+            return batch
+        zone = UTC if self.zoned else None
+        return [
+            msgspec.structs.replace(message, at=message.at.replace(tzinfo=zone)) if message.at is not None else message
+            for message in batch
+        ]
+
     def close(self) -> None:
         """Nothing follows: it can be sent to another process."""
         self.counts.close()
         self.hearing.close()
 
     def agrees(self, other: Reading) -> bool:
-        """Whether both took the same person for the owner, and the same people for the same names."""
+        """Whether both took the same person for the owner, the same people for the same names, and times for the same."""
         names = ((self.names[identity], name) for identity, name in other.names.items() if identity in self.names)
-        return self.owner == other.owner and all(mine == theirs for mine, theirs in names)
+        return (self.owner, self.zoned) == (
+            other.owner,
+            other.zoned if other.zoned is not None else self.zoned,
+        ) and all(mine == theirs for mine, theirs in names)
 
     def merge(self, other: Reading) -> None:
         self.skipped.merge(other.skipped)

@@ -29,7 +29,7 @@ class Style:
     def _count(self, text: str, said: Mapping[str, float]) -> None:
         words = plain(text)
         self.n += 1
-        self.words += len(words.split())
+        self.words += words.count(" ") + words.count("\n") + bool(words)
         seen = {
             "asking": "question" in said,
             "polite": "polite" in said,

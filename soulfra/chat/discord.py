@@ -206,7 +206,7 @@ class Lines:
         return self
 
     def __next__(self) -> str:
-        line = self._opened.readline()
+        line = b"" if self._opened.closed else self._opened.readline()
         if not line:
             self._opened.close()
             raise StopIteration

@@ -82,7 +82,7 @@ class WhatsApp:
         lines = [line for line in _utf8(head).splitlines() if line.strip()][:LINES]
         for phone, header in HEADERS.items():
             found = [bool(header.match(line)) for line in lines]
-            if found and (sum(found) >= SHARE * len(found) or (found[0] and sum(found) >= min(3, len(found)))):
+            if found and (found[0] or sum(found) >= SHARE * len(found)):
                 share = sum(found) / len(found)
                 return Recognition(
                     self.name,

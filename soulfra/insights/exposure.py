@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from soulfra.insights.insight import Best, Insight, Portion, Reader
-from soulfra.private import found
+from soulfra.private import found, hints
 
 SECRET = {"secret key", "private key", "token", "payment card", "bank account"}
 CONFIDENCE = 0.95  # patterns with a check digit or a fixed prefix
@@ -20,7 +20,7 @@ class Exposure:
 
     def update(self, portion: Portion) -> None:
         for message, _, _, _ in portion.seen:
-            if kinds := [one.kind for one in found(message.text)]:
+            if hints(message.text) and (kinds := [one.kind for one in found(message.text)]):
                 self.kinds.update(kinds)
                 self.best.add(sum(10 if kind in SECRET else 1 for kind in kinds), message)
 

@@ -27,12 +27,19 @@ class Waiting:
         self._late = late
         self._waiting: list[tuple[Message, int]] = []
         self._conversation = ""
+        self._first: Message | None = (
+            None  # that was heard, how many more of its speaker, and the first of anybody else
+        )
+        self._more = 0
+        self._turn: Message | None = None
 
     def add(self, message: Message) -> None:
         self._waiting.append((message, 0))
 
     def hear(self, message: Message) -> list[tuple[Message, bool]]:
         """Those that wait no more, and whether they were left open."""
+        if self._turn is None:
+            self._begin(message)
         ended = []
         if message.conversation != self._conversation:
             ended = self.close()
@@ -42,6 +49,34 @@ class Waiting:
         ended += [(one, self._late(one, n, message)) for one, n in self._waiting if one.speaker != message.speaker]
         self._waiting = [(one, n + 1) for one, n in self._waiting if one.speaker == message.speaker]
         return ended
+
+    def _begin(self, message: Message) -> None:
+        first = self._first
+        if first is None:
+            self._first = message
+        elif first.speaker == message.speaker and first.conversation == message.conversation:
+            self._more += 1
+        else:
+            self._turn = message
+
+    def merge(self, other: Waiting) -> list[tuple[Message, bool]]:
+        """Hears what another one heard behind it: those that wait no more."""
+        if other._first is None:
+            return []
+        ended = self.hear(other._first)
+        self._waiting = [(one, n + other._more) for one, n in self._waiting]
+        if other._turn is not None:
+            ended += self.hear(other._turn)
+        self._waiting += other._waiting
+        self._conversation = other._conversation
+        return ended
+
+    def withdraw(self, conversation: str) -> int:
+        """What waits in a conversation does not count after all; how many that were."""
+        if conversation != self._conversation:
+            return 0
+        n, self._waiting = len(self._waiting), []
+        return n
 
     def close(self) -> list[tuple[Message, bool]]:
         """Nobody will say anything any more."""
@@ -71,10 +106,9 @@ class OpenLoops:
                 self.best.add(len(question.text), question)
 
     def merge(self, other: OpenLoops) -> None:
-        self._leave(self._waiting.close())
+        self._leave(self._waiting.merge(other._waiting))
         self.asked, self.open = self.asked + other.asked, self.open + other.open
         self.best.merge(other.best)
-        self._waiting = other._waiting
 
     def result(self, reader: Reader) -> list[Insight]:
         self._leave(self._waiting.close())

@@ -92,9 +92,15 @@ class Chances:
         self.n = self.open = 0
         self.best = Best()
         self._waiting = Waiting(_late)
+        self._assisted = ""  # a talk with an assistant, in which nobody offers anything
 
     def update(self, portion: Portion) -> None:
         for message, said, _, _ in portion.seen:
+            if message.role == "assistant" and message.conversation != self._assisted:
+                self._assisted = message.conversation
+                self.n -= self._waiting.withdraw(message.conversation)
+            if message.conversation == self._assisted:
+                continue
             self._leave(self._waiting.hear(message))
             if "opportunity" in said and "bad" not in said:
                 self.n += 1
@@ -106,10 +112,9 @@ class Chances:
             self.best.add(1e9 * open - chance.offset, chance)
 
     def merge(self, other: Chances) -> None:
-        self._leave(self._waiting.close())
+        self._leave(self._waiting.merge(other._waiting))
         self.n, self.open = self.n + other.n, self.open + other.open
         self.best.merge(other.best)
-        self._waiting = other._waiting
 
     def result(self, reader: Reader) -> list[Insight]:
         self._leave(self._waiting.close())

@@ -1,0 +1,172 @@
+"""Large exports are read in halves, with a compiled part; both give what reading in one go in Python gives."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from cli.bench import exports
+from soulfra import private, reading
+from soulfra.analysis import LIMIT, Analysis, analyse, analyse_whole, concluded, encoded
+from soulfra.chat import message
+from soulfra.chat.archive import opened
+from soulfra.compiled import quick
+from soulfra.reading import Plan, planned, read
+from soulfra.words import LANGUAGES
+from tests.test_formats import zipped
+
+FORMATS = sorted(exports.FORMATS)
+LETTERS = st.sampled_from(
+    list("abcdeghiostuzABZäöüßéñç  ''\"\"“”„«»’`?!¿¡…-_:/.@+#0123456789²❶😀☀\n\u200e\u202f\x00İΣσ中٣")
+)
+TEXTS = st.lists(LETTERS, max_size=60).map("".join)
+
+
+@pytest.fixture
+def divided(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every file is large."""
+    monkeypatch.setattr(reading, "DIVIDED", 1)
+
+
+def written(folder: Path, format: str, size: int = 300_000) -> Path:
+    file = folder / format
+    exports.write(file, format, size)
+    return file
+
+
+def whole(file: Path, folder: Path) -> Analysis:
+    return analyse_whole(file, planned(file, "", None, LIMIT), workspace=folder)
+
+
+@pytest.mark.usefixtures("divided")
+@pytest.mark.parametrize("format", FORMATS)
+def test_two_halves_hold_what_the_whole_holds(tmp_path: Path, format: str) -> None:
+    file = written(tmp_path, format)
+    plan = planned(file, "", None, LIMIT)
+    first, second = (read(file, plan, half, tmp_path, LIMIT) for half in (0, 1))
+    assert min(first.counts.messages, second.counts.messages) > 100
+    halves, one = analyse(file, workspace=tmp_path), whole(file, tmp_path)
+    for name in (
+        "messages",
+        "visible",
+        "participants",
+        "first",
+        "last",
+        "activity",
+        "owner",
+        "conversations",
+        "style",
+        "secrets",
+        "language",
+    ):
+        assert getattr(halves, name) == getattr(one, name), name
+    assert {one.id for one in halves.insights} == {one.id for one in one.insights}
+    content = file.read_bytes()
+    for insight in halves.insights:
+        for shown in insight.evidence:
+            assert content[shown.offset :].lstrip(b"[,\n").startswith((b"{", b"03/", b"0", b"1", b"2", b"3"))
+
+
+@pytest.mark.usefixtures("divided")
+@pytest.mark.parametrize("format", FORMATS)
+def test_the_same_bytes_come_out_however_many_processes_read(tmp_path: Path, format: str) -> None:
+    file = written(tmp_path, format)
+    zip = tmp_path / "chat.zip"
+    zip.write_bytes(
+        zipped(
+            {
+                {"whatsapp": "_chat.txt", "chatgpt": "conversations.json", "telegram": "result.json"}[
+                    format
+                ]: file.read_bytes()
+            }
+        )
+    )
+    one, two, packed = (
+        analyse(file, workspace=tmp_path),
+        analyse(file, workspace=tmp_path, processes=2) if format == "chatgpt" else analyse(file, workspace=tmp_path),
+        analyse(zip, workspace=tmp_path),
+    )
+    assert encoded(one) == encoded(two)
+    assert packed.content == one.content and packed.insights == one.insights
+
+
+def test_a_file_over_the_bound_is_divided_at_the_same_place_again_and_a_small_one_is_not(tmp_path: Path) -> None:
+    small, large = written(tmp_path, "whatsapp"), tmp_path / "large"
+    exports.write(large, "whatsapp", reading.DIVIDED + 100_000)
+    assert len(planned(small, "", None, LIMIT).halves) == 1
+    assert len(planned(large, "", None, LIMIT).halves) == 2
+    assert encoded(analyse(large, workspace=tmp_path)) == encoded(analyse(large, workspace=tmp_path, processes=2))
+
+
+@pytest.mark.usefixtures("divided")
+def test_utf16_is_read_with_the_first_half(tmp_path: Path) -> None:
+    file = written(tmp_path, "whatsapp", 60_000)
+    wide = tmp_path / "wide"
+    wide.write_bytes(file.read_text(encoding="utf-8").encode("utf-16"))
+    assert analyse(wide, workspace=tmp_path).messages == whole(file, tmp_path).messages
+
+
+@pytest.mark.usefixtures("divided")
+def test_where_halves_do_not_agree_who_is_who_the_file_is_read_in_one_go(tmp_path: Path) -> None:
+    """Two people of one name: which of them has the number depends on who comes first."""
+    people = [1, 2] * 10 + [1] * 10 + [2] * 10 + [2] * 20 + [1] * 20
+    rows = [(f"user{who}", "Max", "hello there, how are you?") for who in people]
+    said = (
+        f'{{"id": {n}, "type": "message", "date": "2026-03-02T10:00:00", "date_unixtime": "{1_772_445_600 + n}", '
+        f'"from": "{name}", "from_id": "{who}", "text": "{text}"}}'
+        for n, (who, name, text) in enumerate(rows)
+    )
+    file = tmp_path / "result.json"
+    file.write_text(f'{{"name": "x", "type": "personal_chat", "id": 1, "messages": [{", ".join(said)}]}}')
+    plan = planned(file, "", None, LIMIT)
+    assert concluded(plan, [read(file, plan, half, tmp_path, LIMIT) for half in (0, 1)]) is None
+    assert analyse(file, workspace=tmp_path).participants == {"Max": 40, "Max (2)": 40}
+
+
+@pytest.mark.usefixtures("divided")
+def test_of_many_members_each_is_read_in_one_of_the_halves(tmp_path: Path) -> None:
+    file = written(tmp_path, "chatgpt", 60_000)
+    zip = tmp_path / "shards.zip"
+    zip.write_bytes(zipped({f"conversations-{n:03}.json": file.read_bytes() for n in range(5)}))
+    plan: Plan = planned(zip, "", None, LIMIT)
+    sizes = [sum(min(piece.span.end, piece.size) - piece.span.begin for piece in half) for half in plan.halves]
+    with opened(zip, LIMIT) as archive:
+        assert sum(sizes) == sum(member.file_size for member in archive.infolist())
+    assert analyse(zip, workspace=tmp_path).messages == 5 * whole(file, tmp_path).messages
+
+
+@pytest.mark.skipif(quick is None, reason="the compiled part is not here, so everything runs without it anyway")
+@settings(max_examples=300, deadline=None)
+@given(text=TEXTS, code=st.sampled_from(sorted(LANGUAGES)))
+@example(text="he said 'so what' and \"we'll see\" — it's over???", code="en")
+@example(text="`code` https://example.org/?a=1 Größe I'll do it", code="de")
+def test_words_are_read_the_same_compiled_and_in_python(text: str, code: str) -> None:
+    assert LANGUAGES[code].read(text) == LANGUAGES[code]._read(text)
+
+
+@pytest.mark.skipif(quick is None, reason="the compiled part is not here, so everything runs without it anyway")
+@settings(max_examples=200, deadline=None)
+@given(text=st.text(st.characters(), max_size=60) | TEXTS)
+@example(
+    text="write to a@example.org or +49 30 1234567, key AKIAIOSFODNN7EXAMPLE, card 4111 1111 1111 1111, DE89370400440532013000"
+)
+@example(text="\ud800 lone \u202e surrogate ")
+def test_texts_are_cleaned_and_searched_the_same_compiled_and_in_python(text: str) -> None:
+    assert message.cleaned(text) == message._cleaned(text)
+    for bit, _, pattern, _ in private.PATTERNS:
+        assert not pattern.search(text) or private.hints(text) & bit
+
+
+def test_without_the_compiled_part_everything_is_the_same() -> None:
+    """The tests of the insights, with all that is read in Python."""
+    pure = "import sys; sys.modules['soulfra._quick'] = None; import pytest; sys.exit(pytest.main(sys.argv[1:]))"
+    words = ["-q", "-x", "-p", "no:cacheprovider", "tests/test_insights.py", "tests/test_formats.py"]
+    done = subprocess.run(
+        [sys.executable, "-c", pure, *words], capture_output=True, text=True, timeout=170, check=False
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
