@@ -118,6 +118,15 @@ class Worker(Section):
     stuck_seconds: float = Field(120.0, gt=0, description="assigned and not progressing: not live")
 
 
+class Wording(Section):
+    """A language model that may say insights in other words. It sees statements without names, never quotes or the chat."""
+
+    url: str = Field("", description="base URL that has /chat/completions as OpenAI's; nobody is asked when empty")
+    key: SecretStr = SecretStr("")
+    model: str = Field("", description="as the server names it")
+    seconds: float = Field(20.0, gt=0, le=300, description="until statements stay as they are")
+
+
 class Telemetry(Section):
     """What is told about the system."""
 
@@ -158,6 +167,7 @@ class Settings(BaseSettings):
     auth: Auth = Auth()
     keys: Keys = Keys()
     worker: Worker = Worker()
+    wording: Wording = Wording()
     telemetry: Telemetry = Telemetry()
     local: Local = Local()
 

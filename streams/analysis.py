@@ -29,6 +29,7 @@ from streams import engine
 from streams.analysts import CANCELLED, Analysts, Cancelled, Work, show, sweep, workspace_of
 from streams.app import source
 from streams.ledger import headers_of
+from streams.wording import in_other_words
 from topics import ANALYSES, ANALYSIS_APP, CHATS
 from topics.place import partition_of
 from topics.plan import check
@@ -130,6 +131,7 @@ class Job:
                 result = await self._analysed(event, file)
             finally:
                 del self._open[event.chat_id]
+        result = await in_other_words(result, self.settings.wording)
         await self.objects.write(result_of(folder, VERSION), encoded(result))
         return result
 

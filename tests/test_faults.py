@@ -3,6 +3,7 @@ known again the answers say so."""
 
 from __future__ import annotations
 
+import json
 import signal
 import tempfile
 import threading
@@ -13,8 +14,10 @@ from decimal import Decimal
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
+from cli.bench import exports
 from cli.bench.faults import Plan, Run
 from config.keys import new_user
 from tests.conftest import System, eventually, free_port
@@ -193,6 +196,49 @@ def test_an_analysis_survives_the_death_of_its_worker(system: System, sample: by
             return {meter["meter"]: meter["quantity"] for meter in client.get("/v1/users/me/usage").json()["meters"]}
 
         assert eventually(lambda: analyses().get("analyses.done") == "3"), analyses()
+
+
+def test_deleting_a_chat_ends_its_analysis(system: System, tmp_path: Path) -> None:
+    large = tmp_path / "large"
+    exports.write(large, "whatsapp", 60_000_000)
+    with system.client() as client:
+        chat_id = client.post("/v1/chats", content=large.read_bytes()).json()["chat_id"]
+        with client.stream("GET", f"/v1/chats/{chat_id}/progress") as steps:
+            shares = (json.loads(line[6:])["share"] for line in steps.iter_lines() if line.startswith("data: {"))
+            assert any(0 < share < 1 for share in shares), "no progress is shown while it is analysed"
+        client.delete(f"/v1/chats/{chat_id}").raise_for_status()
+
+        def says() -> bool:
+            return f"chat {chat_id}: deleted while it was analysed" in (system.folder / "analysis.log").read_text()
+
+        assert eventually(says, 10)
+        assert client.get(f"/v1/chats/{chat_id}").status_code == 404
+        meters = {meter["meter"] for meter in client.get("/v1/users/me/usage").json()["meters"]}
+        assert "analyses.done" not in meters
+
+
+def test_an_analysing_process_that_is_killed_is_replaced_and_the_result_counts_once(
+    system: System, tmp_path: Path
+) -> None:
+    large = tmp_path / "large"
+    exports.write(large, "whatsapp", 40_000_000)
+    with system.client() as client:
+        chat_id = client.post("/v1/chats", content=large.read_bytes()).json()["chat_id"]
+        worker = psutil.Process(system.running["analysis"].pid)
+
+        def busy() -> list[psutil.Process]:
+            return [one for one in worker.children() if one.cpu_times().user > 1.0]
+
+        assert eventually(lambda: bool(busy()), 20)
+        busy()[0].kill()
+        told = client.get(f"/v1/chats/{chat_id}", params={"until": "agent", "wait": "60s"}).json()
+        assert told["status"] == "done" and "an analysing process died" in (system.folder / "analysis.log").read_text()
+
+        def done() -> str:
+            meters = client.get("/v1/users/me/usage").json()["meters"]
+            return next((meter["quantity"] for meter in meters if meter["meter"] == "analyses.done"), "")
+
+        assert eventually(lambda: done() == "1"), done()
 
 
 def test_while_the_broker_is_away_nothing_is_accepted_and_afterwards_everything_accepted_is_there(

@@ -118,8 +118,8 @@ def chat(
     quality: Annotated[bool, typer.Option("--quality", help="How good the words are, instead of how fast.")] = False,
     learn: Annotated[bool, typer.Option("--learn", help="Learn the words anew first; takes some minutes.")] = False,
 ) -> None:
-    """Seconds and memory of an analysis, or precision and recall of its words."""
-    from cli.bench.chat import speed, words, write
+    """Seconds and memory of an analysis and of the wait beside a large one, or precision and recall of its words."""
+    from cli.bench.chat import queue, ratios, speed, words, write
     from cli.bench.table import report
     from soulfra.words import LANGUAGES
 
@@ -129,9 +129,12 @@ def chat(
         for language in LANGUAGES.values():
             typer.echo(f"learning {language.name}", err=True)
             write(language)
-    rows = list(
-        words(peers) if quality else speed(size * 1_000_000, rounds, peers, lambda text: typer.echo(text, err=True))
-    )
+
+    def say(text: str) -> None:
+        typer.echo(text, err=True)
+
+    size *= 1_000_000
+    rows = list(words(peers)) if quality else [*speed(size, rounds, peers, say), *queue(size, say)]
     told = report("chat", rows)
     if as_json:
         typer.echo(json.dumps(told, indent=2))
@@ -139,3 +142,5 @@ def chat(
     typer.echo(f"on {told['machine']}")
     for row in told["rows"]:
         typer.echo(f"{row['workload']:<52} {row['system']:<10} {row['median']:>10} {row['unit']}")
+    for ratio in ratios(rows):
+        typer.echo(ratio)

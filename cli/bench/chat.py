@@ -7,10 +7,14 @@ lines that say it as lines that do not, and most of the latter are chosen to mis
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
+import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +29,7 @@ from cli.errors import Failed
 from soulfra.words import LANGUAGES, Language
 from soulfra.words.language import LEARNED, Cue, Learned, Told, features, folded
 from soulfra.words.learning import learned, quality
+from streams.analysts import Analysts, Work
 
 PRECISION = 0.93  # in the cross-validation, so that held-back lines by other hands come out at 0.85
 WANTED = {"friction": 0.91, "good": 0.88, "bad": 0.88}
@@ -37,6 +42,7 @@ BESIDE = {  # cues whose lines are about something else
     "opportunity": ("promise", "question", "decision", "action", "done", "friction", "rework"),
 }
 CUES = ("question", "promise", "decision", "action", "done", "friction", "rework", "opportunity", "good", "bad")
+SMALL = 100_000  # bytes of a small export
 FELT = {"good": "pos", "bad": "neg"}  # cues whose lines are those of the tone, and their label
 
 
@@ -137,6 +143,44 @@ def speed(size: int, rounds: int, peers: bool, say: Callable[[str], None]) -> It
             yield from _reading(Path(folder), max(100_000, size // 100), say)
 
 
+def queue(size: int, say: Callable[[str], None]) -> Iterator[Row]:
+    """Seconds until each of ten people has the analysis of a small file, alone and while a large one is analysed."""
+    with tempfile.TemporaryDirectory(prefix="soulfra-chat-") as folder:
+        large, small = Path(folder) / "large", Path(folder) / "small"
+        say(f"writing {size / 1e6:.0f} MB, and ten people's {SMALL / 1e3:.0f} kB")
+        write_export(large, "whatsapp", size)
+        write_export(small, "whatsapp", SMALL)
+        alone, beside = asyncio.run(_waited(large, small))
+    title = f"ten exports of {SMALL / 1e3:.0f} kB"
+    yield Row(f"{title}, alone", "soulfra", "s", alone)
+    yield Row(f"{title}, while {size / 1e6:.0f} MB are analysed", "soulfra", "s", beside)
+
+
+async def _waited(large: Path, small: Path) -> tuple[list[float], list[float]]:
+    """Through the worker's own processes; nobody follows the progress."""
+    analysts = Analysts(os.cpu_count() or 1)
+
+    async def took(file: Path) -> float:
+        began = time.perf_counter()
+        await analysts.analyse(Work(str(file), "", 1_000_000_000, file.name, "redis://127.0.0.1:1"))
+        return round(time.perf_counter() - began, 3)
+
+    async def ten() -> list[float]:
+        return list(await asyncio.gather(*(took(small) for _ in range(10))))
+
+    try:
+        await ten()  # the processes start
+        alone, whole = await ten(), asyncio.create_task(took(large))
+        await asyncio.sleep(1)
+        beside = await ten()
+        if whole.done():
+            raise Failed("the large export was done before the small ones; take a larger --size")
+        await whole
+        return alone, beside
+    finally:
+        analysts.stop()
+
+
 def _reading(folder: Path, size: int, say: Callable[[str], None]) -> Iterator[Row]:
     """Seconds of the whole analysis beside those of peers that only read."""
     file = folder / "small"
@@ -145,6 +189,18 @@ def _reading(folder: Path, size: int, say: Callable[[str], None]) -> Iterator[Ro
     for name in ("whatstk", "chatminer"):
         say(f"{name} reads {n} messages")
         yield Row(f"whatsapp, {size / 1e6:.1f} MB, {n} messages", name, "s", [_peer(name, str(file))["seconds"]])
+
+
+def ratios(rows: list[Row]) -> list[str]:
+    """Ours to each peer's, of the medians: how many times as fast, or how many times as often right."""
+    medians = {(row.workload, row.system): statistics.median(row.values) for row in rows}
+    told = []
+    for (workload, system), theirs in medians.items():
+        ours = medians.get((workload, "soulfra"))
+        if system != "soulfra" and ours and theirs:
+            seconds = next(row.unit for row in rows if row.workload == workload) == "s"
+            told.append(f"{workload}: {theirs / ours if seconds else ours / theirs:.2f} x {system}")
+    return told
 
 
 def _analysed(file: Path) -> dict[str, Any]:

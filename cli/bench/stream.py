@@ -186,13 +186,24 @@ def _rates(bench: Bench, rounds: int, peers: bool, only: str) -> Iterator[Row]:
         for n in range(rounds):
             for system in systems:
                 bench.say(f"{workload.title}: {system}, round {n + 1} of {rounds}")
-                told = bench.run(system, workload, events)
+                told = _run(bench, system, workload, events)
                 if "unsupported" not in told:
                     rates[system].append(round(told["events"] / (told["committed_seconds"] or told["seconds"])))
                     per_cpu[system].append(round(told["events"] / told["cpu_seconds"]))
             bench.clean()
         for unit, found in (("events/s", rates), ("events/cpu-s", per_cpu)):
             yield from (Row(workload.title, system, unit, values) for system, values in found.items() if values)
+
+
+def _run(bench: Bench, system: str, workload: Workload, events: int) -> dict[str, Any]:
+    """A peer that fails has no value in that round; stock Faust sometimes does not see the topics it has just made."""
+    try:
+        return bench.run(system, workload, events)
+    except Failed as failed:
+        if system == "soulfra":
+            raise
+        bench.say(f"left out: {failed}")
+        return {"unsupported": True}
 
 
 def _recovery(bench: Bench, rounds: int) -> Iterator[Row]:

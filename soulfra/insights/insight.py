@@ -33,7 +33,7 @@ class Evidence(msgspec.Struct, frozen=True):
 
 
 class Insight(msgspec.Struct, frozen=True):
-    """One finding. `value` is in `unit`, over `n` observations; `confidence` is in [0, 1]."""
+    """One finding. `value` is in `unit`, over `n` observations; `confidence` is in [0, 1]. `worded`: a model said the statement."""
 
     id: str
     kind: str
@@ -49,6 +49,7 @@ class Insight(msgspec.Struct, frozen=True):
     method: str
     action: str
     caveats: tuple[str, ...] = ()
+    worded: bool = False
 
 
 # A message; of a person's remark in a known language the cues that its words have, with how sure each is, and the words that
