@@ -175,6 +175,16 @@ def test_slack(tmp_path: Path, around: str) -> None:
     assert result.conversations == 1
 
 
+def test_slack_bots_speak_in_attachments_and_comments_have_an_author_of_their_own(tmp_path: Path) -> None:
+    rows = [
+        {"type": "message", "subtype": "bot_message", "bot_id": "B1", "text": "", "ts": "1700000000.000100",
+         "attachments": [{"pretext": "[app] 1 new commit", "text": "fix the oven", "fallback": "x"}, "odd"]},
+        {"type": "message", "subtype": "file_comment", "text": "nice picture", "ts": "1700000001.000100", "comment": {"user": "U7"}},
+    ]  # fmt: skip
+    _, found, _ = read(tmp_path, rows)
+    assert seen(found) == [("B1", "[app] 1 new commit\nfix the oven"), ("U7", "nice picture")]
+
+
 def test_slack_text_is_shown_as_slack_shows_it(tmp_path: Path) -> None:
     file = slack(tmp_path)
     known, members = recognise_file(file, "", LIMIT)

@@ -32,6 +32,8 @@ class Said(msgspec.Struct):
     files: Any = None
     file: Any = None
     user_profile: Any = None
+    attachments: Any = None
+    comment: Any = None
 
 
 class Slack:
@@ -66,7 +68,7 @@ def _counts(said: Said, skipped: Skipped, at: int) -> bool:
 def _message(said: Said, channel: str, at: int, part: Part) -> Message:
     bot = said.subtype == "bot_message" or (said.bot_id is not None and said.user is None)
     spoken = said.subtype in SAID
-    text = cleaned(_text(said.text or "", part))
+    text = cleaned(_text(said.text or _attached(said), part))
     media = bool(said.files or said.file)
     kind: Kind = "deleted" if said.subtype == "tombstone" else kind_of(text, media, spoken)
     role: Role = "system" if not spoken else "tool" if bot or _is_bot(said, part) else "person"
@@ -75,10 +77,20 @@ def _message(said: Said, channel: str, at: int, part: Part) -> Message:
 
 
 def _speaker(said: Said, part: Part) -> str:
-    identity = said.user or said.bot_id or said.username or "unknown"
+    commented = said.comment.get("user") if isinstance(said.comment, dict) else None
+    identity = said.user or said.bot_id or said.username or (commented if isinstance(commented, str) else "unknown")
     profile = said.user_profile if isinstance(said.user_profile, dict) else {}
     name = _name(identity, part) or said.username or profile.get("real_name") or profile.get("name") or identity
     return part.export.names.of(identity, str(name))
+
+
+def _attached(said: Said) -> str:
+    """What bots say stands in attachments."""
+    attachments = (
+        [one for one in said.attachments if isinstance(one, dict)] if isinstance(said.attachments, list) else []
+    )
+    texts = ([one.get(name) for name in ("pretext", "title", "text")] for one in attachments)
+    return "\n".join(text for some in texts for text in some if isinstance(text, str) and text)
 
 
 def _users(part: Part) -> dict[str, Any]:
