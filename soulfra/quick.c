@@ -497,7 +497,64 @@ failed:
     return NULL;
 }
 
+static PyObject *role_name, *visible_name, *text_name, *person_name;
+
+static int is_person(PyObject *message) {
+    PyObject *role = PyObject_GetAttr(message, role_name);
+    if (role == NULL) return -1;
+    int is = role == person_name || (PyUnicode_Check(role) && PyUnicode_Compare(role, person_name) == 0);
+    Py_DECREF(role);
+    return is;
+}
+
+static int is_visible(PyObject *message) {
+    PyObject *visible = PyObject_GetAttr(message, visible_name);
+    if (visible == NULL) return -1;
+    int is = PyObject_IsTrue(visible);
+    Py_DECREF(visible);
+    return is;
+}
+
+/* hear(messages, long, language, all, seen, people, telling) -> how many remarks there are; adds to the lists of a portion */
+static PyObject *words_hear(Words *self, PyObject *args) {
+    PyObject *messages, *language, *all, *seen, *people, *telling, *none = NULL;
+    Py_ssize_t longest, remarks = 0;
+    if (!PyArg_ParseTuple(args, "O!nOO!O!O!O!", &PyList_Type, &messages, &longest, &language, &PyList_Type, &all, &PyList_Type, &seen,
+                          &PyList_Type, &people, &PyList_Type, &telling))
+        return NULL;
+    if ((none = PyTuple_New(0)) == NULL) return NULL;
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(messages); i++) {
+        PyObject *message = PyList_GET_ITEM(messages, i), *read = NULL;
+        int person = is_person(message), visible = is_visible(message), says = 0;
+        if (person < 0 || visible < 0) goto failed;
+        if (person && visible) {
+            PyObject *text = PyObject_GetAttr(message, text_name);
+            if (text == NULL) goto failed;
+            if (PyUnicode_Check(text) && PyUnicode_GET_LENGTH(text) < longest) {
+                read = words_read(self, text);
+                remarks++;
+                says = read != NULL && PyTuple_GET_ITEM(read, 0) != self->nothing;
+            }
+            Py_DECREF(text);
+            if (PyErr_Occurred()) goto failed;
+        }
+        PyObject *heard = PyTuple_Pack(4, message, read ? PyTuple_GET_ITEM(read, 0) : self->nothing, read ? PyTuple_GET_ITEM(read, 1) : none, language);
+        Py_XDECREF(read);
+        if (heard == NULL) goto failed;
+        int wrong = PyList_Append(all, heard) < 0 || (visible && PyList_Append(seen, heard) < 0) ||
+                    (visible && person && PyList_Append(people, heard) < 0) || (says && PyList_Append(telling, heard) < 0);
+        Py_DECREF(heard);
+        if (wrong) goto failed;
+    }
+    Py_DECREF(none);
+    return PyLong_FromSsize_t(remarks);
+failed:
+    Py_DECREF(none);
+    return NULL;
+}
+
 static PyMethodDef words_methods[] = {
+    {"hear", (PyCFunction)words_hear, METH_VARARGS, "Reads messages, as `Hearing._read`."},
     {"read", (PyCFunction)words_read, METH_O, "What a line says and is about, as `Language.read`."},
     {NULL}};
 
@@ -511,10 +568,21 @@ static PyTypeObject WordsType = {
     .tp_methods = words_methods,
 };
 
+/* -- where words came last ----------------------------------------------------------------------------------------- */
+
+/* note(places, words, place): places[word] = place, for each word */
+static PyObject *note(PyObject *module, PyObject *const *args, Py_ssize_t n) {
+    if (n != 3 || !PyDict_Check(args[0]) || !PyTuple_Check(args[1])) return PyErr_Format(PyExc_TypeError, "a dict, a tuple and a thing are needed");
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(args[1]); i++)
+        if (PyDict_SetItem(args[0], PyTuple_GET_ITEM(args[1], i), args[2]) < 0) return NULL;
+    Py_RETURN_NONE;
+}
+
 /* -- the module ---------------------------------------------------------------------------------------------------- */
 
 static PyMethodDef methods[] = {
     {"clean", clean, METH_O, "A text without control characters, as `message.cleaned`."},
+    {"note", (PyCFunction)(void (*)(void))note, METH_FASTCALL, "Notes one place for many words, as `course._note`."},
     {"hints", hints, METH_O, "Which kinds of private things may be in a text: one bit each, in the order of `private.KINDS`."},
     {NULL}};
 
@@ -522,7 +590,11 @@ static PyModuleDef definition = {PyModuleDef_HEAD_INIT, .m_name = "soulfra._quic
 
 PyMODINIT_FUNC PyInit__quick(void) {
     for (const char *c = "0123456789@+sgxe-ABCDEFGHIJKLMNOPQRSTUVWXYZ"; *c; c++) telling[(int)*c] = 1;
-    if (PyType_Ready(&WordsType) < 0) return NULL;
+    role_name = PyUnicode_InternFromString("role");
+    visible_name = PyUnicode_InternFromString("visible");
+    text_name = PyUnicode_InternFromString("text");
+    person_name = PyUnicode_InternFromString("person");
+    if (!role_name || !visible_name || !text_name || !person_name || PyType_Ready(&WordsType) < 0) return NULL;
     PyObject *module = PyModule_Create(&definition);
     if (module == NULL || PyModule_AddObjectRef(module, "Words", (PyObject *)&WordsType) < 0) {
         Py_XDECREF(module);

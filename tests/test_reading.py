@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from cli.bench import exports
 from soulfra import private, reading
 from soulfra.analysis import LIMIT, Analysis, analyse, analyse_whole, concluded, encoded
-from soulfra.chat import message
+from soulfra.chat import formats, message
 from soulfra.chat.archive import opened
 from soulfra.compiled import quick
+from soulfra.insights import Hearing, Portion
+from soulfra.insights.hearing import BLOCK
 from soulfra.reading import Plan, planned, read
 from soulfra.words import LANGUAGES
 from tests.test_formats import zipped
@@ -147,6 +149,17 @@ def test_of_many_members_each_is_read_in_one_of_the_halves(tmp_path: Path) -> No
 @example(text="`code` https://example.org/?a=1 Größe I'll do it", code="de")
 def test_words_are_read_the_same_compiled_and_in_python(text: str, code: str) -> None:
     assert LANGUAGES[code].read(text) == LANGUAGES[code]._read(text)
+
+
+@pytest.mark.skipif(quick is None, reason="the compiled part is not here, so everything runs without it anyway")
+@pytest.mark.parametrize("format", FORMATS)
+def test_messages_are_heard_the_same_compiled_and_in_python(tmp_path: Path, format: str) -> None:
+    part = message.part_of(written(tmp_path, format, 100_000))
+    for batch in formats()[format].read(part, message.Skipped(), lambda at: None):
+        in_python, portion = Hearing(), Portion([], [], [], [], [])
+        language = in_python._told(batch[:BLOCK])
+        in_python._read(batch[:BLOCK], language, portion)
+        assert Hearing().hear(batch[:BLOCK])._replace(opening=[]) == portion
 
 
 @pytest.mark.skipif(quick is None, reason="the compiled part is not here, so everything runs without it anyway")

@@ -60,7 +60,7 @@ DELETED = frozenset((
     "вы удалили данное сообщение", "pesan ini telah dihapus", "pesan ini dihapus", "anda menghapus pesan ini",
 ))  # fmt: skip
 EDITED = re.compile(r"(?<=[^\s\u200e])\s*\u200e<[^<>\n]{5,60}>$|\s*<This message was edited>$")
-LONGEST = 60  # characters of a message that says that it was deleted
+LENGTHS = {len(sentence) + dot for sentence in DELETED for dot in (0, 1)}
 AFTERNOON = {b"p", "下午".encode(), "오후".encode()}
 BACK, AHEAD = timedelta(days=365), timedelta(days=5 * 365)  # a line that jumps further is no header but a paste
 DATED = 11  # bytes at the head of a line in which the date is
@@ -248,7 +248,7 @@ def _told(said: str) -> tuple[Kind, str]:
     """What behind a name is told by WhatsApp itself, and what is left of it."""
     marked = said[:1] == "\u200e"
     text = cleaned(EDITED.sub("", said) if ">" in said else said)
-    if len(text) < LONGEST and text.lower().rstrip(".") in DELETED:
+    if len(text) in LENGTHS and text.lower().rstrip(".") in DELETED:
         return "deleted", text
     if (text[:1] == "<" and BRACKETED.fullmatch(text)) or (marked and LEFT_OUT.search(text.partition("\n")[0])):
         return "media", text

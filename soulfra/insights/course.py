@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby, zip_longest
 from math import log2, sqrt
 from typing import NamedTuple
 
 from soulfra.chat.message import Message
+from soulfra.compiled import quick
 from soulfra.insights.insight import Best, Insight, Portion, Reader, count_confidence, percent
 from soulfra.words.language import as_written
 
@@ -19,6 +20,14 @@ STRETCH = 25  # remarks whose tone is added up
 FELT, REMARKS, SIDE = 20, 100, 3  # remarks with a feeling, remarks, stretches on each side of a turn
 SURE = 2.0  # standard errors between the two sides
 MONTHS, THIRD, SHOWN = 3, 20, 2  # months of a chat; messages on each side that is compared; of a month that are shown
+
+
+def _note(places: dict[str, Message], words: tuple[str, ...], place: Message) -> None:
+    """The place where each word came last."""
+    places.update(dict.fromkeys(words, place))
+
+
+note: Callable[[dict[str, Message], tuple[str, ...], Message], None] = quick.note if quick else _note
 
 
 class Topics:
@@ -41,7 +50,7 @@ class Topics:
                 self._close()
                 next_ = next(opening, None)
             if terms:
-                self._now.update(dict.fromkeys(terms, message))
+                note(self._now, terms, message)
 
     def _close(self) -> None:
         """Ends the session."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from soulfra.chat.message import Message
-from soulfra.insights.insight import LONG, Heard, Portion
+from soulfra.insights.insight import LONG, Portion
 from soulfra.words import Language, language_of
 from soulfra.words.language import NOTHING, Read
 
@@ -28,27 +28,41 @@ class Hearing:
         self._last: Message | None = None  # of a person, visible
 
     def hear(self, batch: Sequence[Message]) -> Portion:
-        all = [heard for at in range(0, len(batch), BLOCK) for heard in self._block(batch[at : at + BLOCK])]
-        seen = [heard for heard in all if heard[0].visible]
-        people = [heard for heard in seen if heard[0].role == "person"]
-        opening = []
-        for message, _, _, _ in people:
+        portion = Portion([], [], [], [], [])
+        for at in range(0, len(batch), BLOCK):
+            self._hear(list(batch[at : at + BLOCK]), portion)
+        for message, _, _, _ in portion.people:
             if opens(self._last, message):
-                opening.append(message)
+                portion.opening.append(message)
             self._last = message
-        return Portion(all, seen, people, [heard for heard in people if heard[1]], opening)
+        return portion
 
-    def _block(self, block: Sequence[Message]) -> list[Heard]:
+    def _hear(self, block: list[Message], portion: Portion) -> None:
         language = self._language = self._told(block)
-        remarks = [message.role == "person" and message.visible and len(message.text) < LONG for message in block]
-        self.spoken[language.code if language is not None else ""] += sum(remarks)
-        if language is None:
-            return [(message, NOTHING, (), None) for message in block]
-        read = language.read
-        return [
-            (message, *(read(message.text) if remark else NOT_READ), language)
-            for message, remark in zip(block, remarks, strict=True)
-        ]
+        all, seen, people, telling, _ = portion
+        if language is not None and language.words is not None:
+            remarks = language.words.hear(block, LONG, language, all, seen, people, telling)
+        else:
+            remarks = self._read(block, language, portion)
+        self.spoken[language.code if language is not None else ""] += remarks
+
+    def _read(self, block: list[Message], language: Language | None, portion: Portion) -> int:
+        """Adds to a portion. Returns how many remarks there are."""
+        remarks = 0
+        for message in block:
+            is_people = message.role == "person" and message.visible
+            is_remark = is_people and len(message.text) < LONG
+            said, terms = language.read(message.text) if is_remark and language is not None else NOT_READ
+            heard = (message, said, terms, language)
+            remarks += is_remark
+            portion.all.append(heard)
+            if message.visible:
+                portion.seen.append(heard)
+            if is_people:
+                portion.people.append(heard)
+            if said:
+                portion.telling.append(heard)
+        return remarks
 
     def _told(self, block: Sequence[Message]) -> Language | None:
         words = _words(block)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from math import sqrt
 from typing import Any, NamedTuple, Protocol, Self
@@ -61,11 +61,11 @@ class Portion(NamedTuple):
     """Messages in their order, and those that many look at: the visible ones, of these the people's, and of these the ones
     with cues and the ones that open a session."""
 
-    all: Sequence[Heard]
-    seen: Sequence[Heard]
-    people: Sequence[Heard]
-    telling: Sequence[Heard]
-    opening: Sequence[Message]
+    all: list[Heard]
+    seen: list[Heard]
+    people: list[Heard]
+    telling: list[Heard]
+    opening: list[Message]
 
 
 class Reader(NamedTuple):

@@ -12,7 +12,7 @@ from functools import cached_property
 from itertools import pairwise
 from math import sqrt
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -142,14 +142,18 @@ class Language:
         return self.stop | self.common
 
     @cached_property
+    def words(self) -> Any:
+        """What `read` does, compiled; None where it could not be."""
+        names, floors = tuple(self._floors), list(self._floors.values())
+        return quick and quick.Words(
+            self._weights, names, floors, sorted(self._silent), NOTHING, plain, WORDS, STEM, LETTERS
+        )
+
+    @cached_property
     def read(self) -> Callable[[str], Read]:
         """The cues that a line has, each with how far it is above its threshold, and the words that tell what it is about."""
-        if not quick:
-            return self._read
-        names, floors = tuple(self._floors), list(self._floors.values())
-        words = quick.Words(self._weights, names, floors, sorted(self._silent), NOTHING, plain, WORDS, STEM, LETTERS)
-        compiled: Callable[[str], Read] = words.read
-        return compiled
+        compiled: Callable[[str], Read] | None = self.words and self.words.read
+        return compiled or self._read
 
     def _read(self, text: str) -> Read:
         row = _row(folded(text))
