@@ -32,13 +32,23 @@ MARKS = "\u200e\u200f\ufeff\u202a\u202c"
 SPACE = "(?: |\u00a0|\u2009|\u202f)"
 DATE = r"(\d{4}|\d{1,2})([/.\-])(\d{1,2})\2(\d{4}|\d{1,2})\.?"
 HALF = rf"(?:{SPACE}*([AaPp])\.?{SPACE}?[Mm]\.?|{SPACE}?(上午|下午|오전|오후))?"
-TIME = rf"(?:klo )?(上午|下午|오전|오후)?{SPACE}?(\d{{1,2}})[:.](\d{{2}})(?:[:.](\d{{2}}))?{HALF}"
+CLOCK = r"(\d{1,2})[:.](\d{2})(?:[:.](\d{2}))?"
+TIME = rf"(?:klo )?(上午|下午|오전|오후)?{SPACE}?{CLOCK}{HALF}"
 NAME = "(?:([^:\\r\\n]{1,300}?):(?: |\u200e|(?=\\S)))?"
 BEGUN = rf"^(?:{'|'.join(MARKS)})*"
-HEADERS = {  # over UTF-8, so that places are bytes
-    "iOS": re.compile(rf"{BEGUN}\[{DATE},?{SPACE}+{TIME}\]{SPACE}?{NAME}".encode(), re.M),
-    "Android": re.compile(rf"{BEGUN}{DATE},?{SPACE}+{TIME}{SPACE}-{SPACE}{NAME}".encode(), re.M),
-}
+
+
+def _headers(time: str) -> dict[str, re.Pattern[bytes]]:
+    """How the head of a line looks, over UTF-8, so that places are bytes."""
+    heads = {
+        "iOS": rf"{BEGUN}\[{DATE},?{SPACE}+{time}\]{SPACE}?{NAME}",
+        "Android": rf"{BEGUN}{DATE},?{SPACE}+{time}{SPACE}-{SPACE}{NAME}",
+    }
+    return {phone: re.compile(head.encode(), re.M) for phone, head in heads.items()}
+
+
+HEADERS = _headers(TIME)
+OF_24_HOURS = _headers(CLOCK)  # quicker, where all lines of a file have it
 # What WhatsApp writes in the phone's language, in the place of what it leaves out or took back, or behind it.
 BRACKETED = re.compile(r"<[^<>\n]{3,80}>")
 ATTACHED = re.compile(r"[^\n/:]{1,120}\.\w{2,5} \([^()\n]{4,40}\)(?=\n|$)")
@@ -126,11 +136,12 @@ def _utf8(content: bytes) -> bytes:
 
 def _template(pages: Pages) -> re.Pattern[bytes]:
     """How the head of a line looks."""
-    counts = {phone: len(header.findall(pages[:65_536])) for phone, header in HEADERS.items()}
-    phone = max(counts, key=lambda name: counts[name])
-    if not counts[phone]:
+    head = pages[:65_536]
+    counts = {header: len(header.findall(head)) for header in (*OF_24_HOURS.values(), *HEADERS.values())}
+    best = max(counts, key=lambda header: counts[header])
+    if not counts[best]:
         raise Unreadable("no line begins with a date, a time and a name; export the chat again without media", "line 1")
-    return HEADERS[phone]
+    return best
 
 
 def _order(pages: Pages, header: re.Pattern[bytes]) -> Order:
@@ -188,7 +199,7 @@ def _messages(pages: Pages, span: Span, skipped: Skipped, progress: Progress) ->
                 head = None
             if begin >= span.end:
                 return
-            head, text, last = (begin, line, time, found[11] or b""), found.end(), time
+            head, text, last = (begin, line, time, found[header.groups] or b""), found.end(), time
         elif not head and not span.begin and pages[begin : pages.find(b"\n", begin) % len(pages)].strip():
             skipped.add("a line before the first message", f"line {line}")
         line += 1
@@ -215,13 +226,18 @@ def _in_utf16(messages: Iterator[Message], whole: bytes) -> Iterator[Message]:
 
 
 def _at(head: re.Match[bytes], dates: Dates) -> datetime | None:
-    a, _, b, c, before, hour, minute, second, letter, after, _ = head.groups()
+    a, _, b, c, *clock, _ = head.groups()
     day = dates[a, b, c]
     if day is None:
         return None
-    hours = int(hour)
-    if half := (letter or before or after or b"").lower():
-        hours = hours % 12 + 12 * (half in AFTERNOON)
+    if len(clock) == 3:
+        hour, minute, second = clock
+        hours = int(hour)
+    else:
+        before, hour, minute, second, letter, after = clock
+        hours = int(hour)
+        if half := (letter or before or after or b"").lower():
+            hours = hours % 12 + 12 * (half in AFTERNOON)
     try:
         return datetime(day.year, day.month, day.day, hours, int(minute), int(second or 0))
     except ValueError:

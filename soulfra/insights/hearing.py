@@ -14,7 +14,7 @@ from soulfra.words.language import NOTHING, Read
 BLOCK = 50  # messages of which the language is told at once
 PROBE = 160  # characters of each of them that are looked at
 LEAST = 12  # words, below which the language is taken to be that of the block before
-ENOUGH = 120  # words by which it is told
+ENOUGH = 80  # words by which it is told
 SESSION = timedelta(hours=8)  # a longer silence ends a session
 NOT_READ: Read = (NOTHING, ())
 
@@ -31,10 +31,12 @@ class Hearing:
         portion = Portion([], [], [], [], [])
         for at in range(0, len(batch), BLOCK):
             self._hear(list(batch[at : at + BLOCK]), portion)
+        last = self._last
         for message, _, _, _ in portion.people:
-            if opens(self._last, message):
+            if opens(last, message):
                 portion.opening.append(message)
-            self._last = message
+            last = message
+        self._last = last
         return portion
 
     def _hear(self, block: list[Message], portion: Portion) -> None:
@@ -95,4 +97,5 @@ def opens(before: Message | None, message: Message) -> bool:
     """Whether a message opens a session: the first of its conversation, or the first after a long silence."""
     if before is None or before.conversation != message.conversation:
         return True
-    return bool(before.at and message.at and message.at - before.at >= SESSION)
+    at, then = message.at, before.at
+    return at is not None and then is not None and at - then >= SESSION

@@ -14,7 +14,6 @@ WAIT, NEXT = (
     5,
 )  # a question is open without another speaker's word in that time and that many messages
 WATCHED = 200  # promises whose fulfilment is watched at a time
-SHARED = 2  # rare words of a promise and of what is said to be done
 
 
 class Waiting:
@@ -145,7 +144,7 @@ class Commitments:
 
     def _follow(self, message: Message, said: Mapping[str, float], terms: tuple[str, ...]) -> None:
         if "done" in said:
-            for n, promise in self._watched.sharing(terms, SHARED):
+            for n, promise in self._watched.sharing(terms):
                 if promise.speaker == message.speaker:
                     self._watched.forget(n)
                     self.kept += 1

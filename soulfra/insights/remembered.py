@@ -20,13 +20,14 @@ class Remembered(Generic[Thing]):
     def __iter__(self) -> Iterator[Thing]:
         return (thing for thing, _ in self._things.values())
 
-    def sharing(self, terms: tuple[str, ...], words: int) -> list[tuple[int, Thing]]:
-        """Those that share at least so many words, in their order, with their numbers."""
-        shared: dict[int, int] = {}
+    def sharing(self, terms: tuple[str, ...]) -> list[tuple[int, Thing]]:
+        """Those that share two words or more, in their order, with their numbers."""
+        once, twice = set[int](), set[int]()
         for word in terms:
-            for n in self._places.get(word, ()):
-                shared[n] = shared.get(n, 0) + 1
-        return [(n, self._things[n][0]) for n, times in sorted(shared.items()) if times >= words]
+            if there := self._places.get(word):
+                twice |= once.intersection(there)
+                once.update(there)
+        return [(n, self._things[n][0]) for n in sorted(twice)]
 
     def add(self, thing: Thing, terms: tuple[str, ...]) -> Thing | None:
         """Returns the one that is forgotten for it."""

@@ -8,7 +8,6 @@ from soulfra.insights.promises import NEXT, WAIT, Waiting
 from soulfra.insights.remembered import Remembered
 
 REMEMBERED = 200  # lines of trouble with which a new one is compared
-SAME = 2  # rare words that two lines of the same trouble share
 MIN_TASKS, MIN_TROUBLES, MIN_CHANCES = 3, 5, 3
 HALF = 5  # lines at which half of the confidence is reached
 
@@ -60,7 +59,7 @@ class Friction:
     def update(self, portion: Portion) -> None:
         for message, said, terms, _ in portion.telling:
             if "friction" in said:
-                back = bool(self._known.sharing(terms, SAME))
+                back = bool(self._known.sharing(terms))
                 self._known.add(None, terms)
                 self.n += 1
                 self.again += back
