@@ -394,6 +394,28 @@ async def test_streams_agents_and_timers_do_what_faust_documents(topics: Topics,
     assert told[:3] == [2, 4, 6]
 
 
+async def test_what_is_sent_beside_the_streams_is_refused_when_too_much_of_it_waits(
+    topics: Topics, tmp_path: Path
+) -> None:
+    topics.create("in", "out")
+    app = made(topics, tmp_path, options=Options(uncommitted=50))
+    app.agent(source(app, topics))(_nothing)
+    async with running(app):
+        assert await until(lambda: app.consumer.ready())
+        out = topics["out"]
+        sent = [app.producer.submit(out, None, b"x") for _ in range(50)]  # the loop has no turn: nothing is committed
+        with pytest.raises(Refused, match="50 records of timers"):
+            app.producer.submit(out, None, b"x")
+        await asyncio.gather(*sent)
+        await app.producer.submit(out, None, b"y")
+    assert len(topics.read("out")) == 51
+
+
+async def _nothing(stream: Any) -> None:
+    async for _ in stream:
+        pass
+
+
 async def test_agents_of_one_topic_are_at_one_offset_in_every_commit(topics: Topics, tmp_path: Path) -> None:
     """One is slow and one is quick; the worker is stopped again and again, and what both wrote agrees each time."""
     topics.create("in")

@@ -27,7 +27,7 @@ class Options:
     pending: int = 1_600  # records handed to agents and not done, before more are handed out
     record_bytes: int = 1_000_000  # of one record that is sent; the broker's message.max.bytes
     commit_attempts: int = 5  # failed commits in a row after which the process ends
-    uncommitted: int = 200_000  # events, after which agents wait for the commit
+    uncommitted: int = 200_000  # events, after which agents wait for the commit; records sent beside the streams, after which more are refused
     slow_after: float = 0.1  # seconds without progress after which a partition no longer holds back the others
     stuck_after: float = 120.0  # seconds on one event after which the process ends
     cached_rows: int = 500_000  # of one table and partition that is kept in RocksDB

@@ -100,6 +100,11 @@ class Producer(Service, ProducerT):
         if cursor is not None and not cursor.resting:
             cursor.outputs.append((cursor.number, topic, key, value, where, at, headers, sent))
         elif consumer.feeds:
+            if len(consumer.commits.outside) >= self.app.engine.uncommitted:
+                raise Refused(
+                    f"{len(consumer.commits.outside)} records of timers and other code beside the streams wait for the broker; "
+                    "await what is sent, or send less"
+                )
             sent.wanted = True
             consumer.commits.outside.append((OUTSIDE, topic, key, value, where, at, headers, sent))
             consumer.delivery.moved()
