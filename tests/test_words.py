@@ -53,6 +53,10 @@ def test_code_addresses_and_quotations_say_nothing() -> None:
 @pytest.mark.parametrize(
     ("text", "code"),
     [("I think that this is what you have to do with it", "en"), ("das ist ja nicht so gut wie ich dachte", "de"),
+     ("pues no sé si lo de la cena es para hoy o para mañana", "es"), ("je ne sais pas si c'est pour ce soir ou pour demain", "fr"),
+     ("eu não sei se o jantar é para hoje ou se é para amanhã", "pt"),
+     ("ciao ragazzi ci vediamo domani alle otto in piazza, chi porta la pizza e le birre?", None),
+     ("hoi allemaal, zien we elkaar morgen om acht uur op het plein? ik kan niet want ik moet werken", None),
      ("minä en tiedä missä se on eikä kukaan muukaan", None), ("", None)],
 )  # fmt: skip
 def test_a_language_is_told_by_its_stop_words(text: str, code: str | None) -> None:

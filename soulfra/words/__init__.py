@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from soulfra.words.english import ENGLISH
+from soulfra.words.french import FRENCH
 from soulfra.words.german import GERMAN
 from soulfra.words.language import WRITTEN_OUT, Language
+from soulfra.words.portuguese import PORTUGUESE
+from soulfra.words.spanish import SPANISH
 
-LANGUAGES = {language.code: language for language in (ENGLISH, GERMAN)}
+LANGUAGES = {one.code: one for one in (ENGLISH, GERMAN, SPANISH, FRENCH, PORTUGUESE)}
 
 
 def language_of(words: Collection[str], before: Language | None = None) -> Language | None:

@@ -5,8 +5,8 @@ from soulfra.words.language import Language
 FRENCH = Language(
     "fr",
     "French",
-    stop="le la les de des du et en un une est pas ne que qui je tu il elle on nous vous c'est j'ai pour avec sur au aux dans mais ca ce se plus",
-    share=0.15,
+    stop="le la les de des du et en un une est pas ne que qui je tu il elle nous vous c'est j'ai pour avec sur au aux dans mais ca ce plus",
+    share=0.19,
     common="""
     avec avoir avait avais avez avons aura aurait auras alors apres aussi autre autres avant bien bientot bonjour bonsoir bonne
     bons c'est c'etait cela celle celui ceux chaque chez comme comment contre dans deja demain depuis dernier derniere des deux

@@ -5,8 +5,8 @@ from soulfra.words.language import Language
 PORTUGUESE = Language(
     "pt",
     "Portuguese",
-    stop="o a os as de que e em um uma nao se por com para te me eu do da dos das no na mas como mais ja ta ele ela voce isso muito tem ao pra foi",
-    share=0.15,
+    stop="o os as de que e em um uma nao por com para te me eu do da dos das na mas como mais ja ta ele ela voce isso muito tem ao pra foi",
+    share=0.19,
     common="""
     ainda agora algo alguem alguma algumas algum alguns amanha antes apenas aqui aquela aquele aquilo assim ate cada certo claro
     coisa coisas com como contra das dele dela deles depois desde dessa desse desta deste deve devem dia dias dizer disse diz

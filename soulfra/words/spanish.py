@@ -5,8 +5,8 @@ from soulfra.words.language import Language
 SPANISH = Language(
     "es",
     "Spanish",
-    stop="el la los las de que y en un una es no se lo por con para te me mi tu yo al del pero como mas ya esta si le muy hay eso esto",
-    share=0.15,
+    stop="el la los las de que y en un una es no lo por con para te me mi tu yo al del pero como mas ya esta si le muy hay eso esto",
+    share=0.19,
     common="""
     este esta esto estos estas ese esa eso esos esas aquel aquella algo alguien alguna alguno algun alguna nada nadie ninguna
     ninguno ningun todo toda todos todas otro otra otros otras mismo misma mucho mucha muchos muchas poco poca pocos pocas mas
