@@ -29,7 +29,7 @@ KUBERNETES = "1.36"
 VALUES = ("minimal", "full")
 ONE_SHOT = "topics"
 ENVIRONMENT = {name_of(key) for key in every_key()} | {"SOULFRA_SECRETS_DIR"}
-SECRETS = {"SOULFRA_KEYS__INSTALLATION", "SOULFRA_KAFKA__SASL_PASSWORD", "SOULFRA_REDIS__URL"}
+SECRETS = {f"SOULFRA_{name}" for name in ("KEYS__INSTALLATION", "KAFKA__SASL_PASSWORD", "REDIS__URL", "WORDING__KEY")}
 LAPTOP_ONLY = re.compile(r"SOULFRA_(LOCAL__\w+|AUTH__TOKEN_DAYS|TELEMETRY__\w+_PORT|EDGE__PORT)")
 Yaml = dict[str, Any]
 

@@ -120,6 +120,12 @@ def test_discord_csv_with_quoted_lines(tmp_path: Path) -> None:
     assert text.encode()[found[1].offset - 3 :].startswith(b'"12","bo"')
 
 
+def test_discord_csv_of_few_columns_and_a_row_without_content(tmp_path: Path) -> None:
+    text = 'AuthorID,Author,Date,Content,More\n"11","ann","2024-01-15T10:31:00+00:00"\n"12","bo","2024-01-15T10:32:00+00:00","hi"\n'
+    _, found, skipped = read(tmp_path, text)
+    assert seen(found) == [("bo", "hi")] and skipped.total == 1
+
+
 def test_discord_the_official_package(tmp_path: Path) -> None:
     file = tmp_path / "package.zip"
     with zipfile.ZipFile(file, "w") as made:

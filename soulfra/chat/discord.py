@@ -145,6 +145,7 @@ def _rows(part: Part, skipped: Skipped, progress: Progress) -> Iterator[Message]
     except csv.Error as broken:
         raise Unreadable(f"the first line names no columns: {broken}", "line 1") from None
     exporter = tuple(columns[:4]) == EXPORTER
+    least = max(len(columns) - 2, len(EXPORTER) if exporter else 1)
     begins = lines.at
     while True:
         try:
@@ -155,7 +156,7 @@ def _rows(part: Part, skipped: Skipped, progress: Progress) -> Iterator[Message]
         if cells is None:
             return
         row = dict(zip(columns, cells, strict=False))
-        if len(cells) < len(columns) - 2:
+        if len(cells) < least:
             if cells:
                 skipped.add("a row lacks columns", f"byte {begins}")
         elif exporter:
