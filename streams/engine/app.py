@@ -143,6 +143,9 @@ class Transport(FaustTransport):
 def refusals(app: Any) -> Any:
     """Sentences about what an app asks for and does not get."""
     conf = app.conf
+    for name, whole in WHOLE.items():
+        if not issubclass(getattr(conf, name), whole):
+            yield f"{name}: a class of one's own has to be a subclass of {whole.__module__}.{whole.__qualname__}"
     if conf.table_standby_replicas:
         yield "table_standby_replicas: there are no standbys, tables are read back from the changelog; set it to 0"
     if conf.stream_publish_on_commit:
