@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from datetime import date, timedelta
 from multiprocessing import get_context
 from pathlib import Path
+from threading import active_count
 
 import msgspec
 
@@ -18,6 +20,7 @@ from soulfra.insights import SHOWN, Insight, Reader
 from soulfra.insights.exposure import Exposure
 from soulfra.reading import Counts, Plan, Progress, Reading, planned, read, unseen
 
+LINUX = sys.platform == "linux"  # where a process without threads can be forked, which is quicker
 VERSION = 3  # of the analyser; results are stored under it
 LIMIT = 100 * 1024 * 1024  # bytes of an upload
 FINGERPRINTS = 1_000
@@ -94,7 +97,7 @@ def analyse(
         first = read(file, plan, 0, workspace, limit, lambda share: progress(share / 2))
         readings = [first, read(file, plan, 1, workspace, limit, lambda share: progress(0.5 + share / 2))]
     else:
-        with ProcessPoolExecutor(1, get_context("spawn")) as other:
+        with ProcessPoolExecutor(1, get_context("fork" if active_count() == 1 and LINUX else "spawn")) as other:
             second = other.submit(read, file, plan, 1, workspace, limit)
             readings = [read(file, plan, 0, workspace, limit, progress), second.result()]
     return concluded(plan, readings) or analyse_whole(file, plan, workspace=workspace, limit=limit)

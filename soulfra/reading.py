@@ -194,15 +194,16 @@ def unseen(share: float) -> None:
 
 def read(file: Path, plan: Plan, half: int, workspace: Path, limit: int, progress: Progress = unseen) -> Reading:
     """One half of a plan. `workspace` takes what is unpacked. Raises Unreadable."""
-    owner = ""
+    export, owner = Export(_beside(file, limit)), ""
     if half:
-        beginning = _batches(file, plan, 0, workspace, limit, Reading(), unseen)
+        beginning = _batches(file, plan, 0, workspace, limit, Skipped(), export, unseen)
         owner = owner_of(next(beginning, []))
         beginning.close()
     reading = Reading(owner)
     with uncollected():
-        for batch in _batches(file, plan, half, workspace, limit, reading, progress):
+        for batch in _batches(file, plan, half, workspace, limit, reading.skipped, export, progress):
             reading.update(batch)
+    reading.names = export.names.known
     reading.close()
     progress(1.0)
     return reading
@@ -221,26 +222,32 @@ def uncollected() -> Iterator[None]:
 
 
 def _batches(
-    file: Path, plan: Plan, half: int, workspace: Path, limit: int, into: Reading, progress: Progress
+    file: Path, plan: Plan, half: int, workspace: Path, limit: int, skipped: Skipped, export: Export, progress: Progress
 ) -> Generator[list[Message], None, None]:
     """The messages of the file, or of the members of a zip one after the other."""
     reading, pieces = formats()[plan.known.format], plan.halves[half]
     if not pieces[0].member:
-        part = Part(file, "", Export(), pieces[0].span)
-        yield from reading.read(part, into.skipped, _within(progress, 0, pieces[0], 1))
-        into.names = part.export.names.known
+        yield from reading.read(Part(file, "", export, pieces[0].span), skipped, _within(progress, 0, pieces[0], 1))
         return
     with opened(file, limit) as archive:
-        export = Export(lambda name: small(archive, name))
         for n, piece in enumerate(pieces):
             path = unpacked(archive, piece.member, workspace / f"member-{half}-{n}", limit)
             if path.stat().st_size:
                 part = Part(path, piece.member, export, piece.span)
-                yield from reading.read(part, into.skipped, _within(progress, n, piece, len(pieces)))
+                yield from reading.read(part, skipped, _within(progress, n, piece, len(pieces)))
             else:
-                into.skipped.add("an empty file in the zip", piece.member)
+                skipped.add("an empty file in the zip", piece.member)
             path.unlink()
-        into.names = export.names.known
+
+
+def _beside(file: Path, limit: int) -> Callable[[str], bytes | None]:
+    """Reads other members of a zip."""
+
+    def member(name: str) -> bytes | None:
+        with opened(file, limit) as archive:
+            return small(archive, name)
+
+    return member
 
 
 def _within(progress: Progress, n: int, piece: Piece, whole: int) -> Callable[[int], None]:

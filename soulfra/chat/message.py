@@ -102,7 +102,7 @@ class Export:
 
     def __init__(self, beside: Callable[[str], bytes | None] = lambda name: None) -> None:
         self.names = Names()
-        self.memo: dict[str, Any] = {}  # what a format wants to know again at the next part
+        self.memo: dict[Any, Any] = {}  # what a format wants to know again at the next part
         self._beside = beside
         self._read: dict[str, Any] = {}
 

@@ -22,7 +22,6 @@ from soulfra.chat.message import (
     Progress,
     Recognition,
     Skipped,
-    Span,
     Unreadable,
     batches,
     cleaned,
@@ -108,9 +107,9 @@ class WhatsApp:
                 if part.span.begin:
                     return  # read with the first half
                 whole = _utf8(pages[:])
-                yield from batches(_in_utf16(_messages(whole, ALL, skipped, progress), whole))
+                yield from batches(_in_utf16(_messages(whole, part._replace(span=ALL), skipped, progress), whole))
             else:
-                yield from batches(_messages(pages, part.span, skipped, progress))
+                yield from batches(_messages(pages, part, skipped, progress))
 
 
 class Dates(dict[tuple[bytes, bytes, bytes], date | None]):
@@ -180,10 +179,12 @@ def _backward(written: list[tuple[bytes, bytes, bytes]], order: Order) -> int:
     return sum(later < earlier for earlier, later in pairwise(days))
 
 
-def _messages(pages: Pages, span: Span, skipped: Skipped, progress: Progress) -> Iterator[Message]:
+def _messages(pages: Pages, part: Part, skipped: Skipped, progress: Progress) -> Iterator[Message]:
     """A header begins a message; what follows without one belongs to it."""
-    header, names = _template(pages), dict[bytes, str]()
-    dates = Dates(_order(pages, header))
+    header, names, span, memo = _template(pages), dict[bytes, str](), part.span, part.export.memo
+    if (part.name, "order") not in memo:
+        memo[part.name, "order"] = _order(pages, header)
+    dates = Dates(memo[part.name, "order"])
     head: tuple[int, int, datetime, bytes] | None = (
         None  # where the open message begins, its line, its time, whose it is
     )
