@@ -156,11 +156,16 @@ async def chat(
 
 @router.get("/{id}/progress")
 async def progress(
-    id: str, request: Request, caller: Caller, copy: TheCopy, last_event_id: Annotated[str, Header()] = "0"
+    id: str,
+    request: Request,
+    caller: Caller,
+    copy: TheCopy,
+    asked: Asked,
+    last_event_id: Annotated[str, Header()] = "0",
 ) -> Response:
     """Progress as server-sent events. The stream ends by itself; reconnect with Last-Event-ID."""
     until = time.monotonic() + request.app.state.settings.edge.sse_seconds
-    found = await copy.snapshot(CHAT_ROWS, caller.key, NOW)
+    found = await copy.snapshot(CHAT_ROWS, caller.key, asked)
     if (row := row_of(CHAT_ROWS, found, id)) is None or row.deleted:
         raise unknown("chat")
     return StreamingResponse(

@@ -202,9 +202,9 @@ def test_deleting_a_chat_ends_its_analysis(system: System, tmp_path: Path) -> No
     large = tmp_path / "large"
     exports.write(large, "whatsapp", 60_000_000)
     with system.client() as client:
-        chat_id = client.post("/v1/chats", content=large.read_bytes()).json()["chat_id"]
-        assert eventually(lambda: client.get(f"/v1/chats/{chat_id}").status_code == 200)
-        with client.stream("GET", f"/v1/chats/{chat_id}/progress") as steps:
+        taken = client.post("/v1/chats", content=large.read_bytes()).json()
+        chat_id, known = taken["chat_id"], {"after": taken["position"], "wait": "10s"}
+        with client.stream("GET", f"/v1/chats/{chat_id}/progress", params=known) as steps:
             told = (json.loads(line[6:]) for line in steps.iter_lines() if line.startswith("data: {"))
             assert any(0 < one["share"] < 1 for one in told), "no progress is shown while it is analysed"
         client.delete(f"/v1/chats/{chat_id}").raise_for_status()

@@ -116,7 +116,9 @@ def test_utf16_is_read_with_the_first_half(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("divided")
 def test_where_halves_do_not_agree_who_is_who_the_file_is_read_in_one_go(tmp_path: Path) -> None:
     """Two people of one name: which of them has the number depends on who comes first."""
-    people = [9] * 600 + [1] * 100 + [2] * 400 + [1] * 300  # the first ones are seen by whoever reads the second half, too
+    people = (
+        [9] * 600 + [1] * 100 + [2] * 400 + [1] * 300
+    )  # the first ones are seen by whoever reads the second half, too
     rows = [(f"user{who}", "Ann" if who == 9 else "Max", "hello there, how are you?") for who in people]
     said = (
         f'{{"id": {n}, "type": "message", "date": "2026-03-02T10:00:00", "date_unixtime": "{1_772_445_600 + n}", '
