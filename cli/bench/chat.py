@@ -66,8 +66,8 @@ def measured(cue: Cue, held: list[tuple[str, bool]]) -> tuple[float, float]:
 
 
 def wanted(language: str, cue: str) -> float:
-    """Precision in the cross-validation."""
-    return WANTED.get(cue, PRECISION) - LESS.get(language, 0.0)
+    """Precision in the cross-validation. Questions are found so often that they can be as sure as in English."""
+    return WANTED.get(cue, PRECISION) - (LESS.get(language, 0.0) if cue != "question" else 0.0)
 
 
 def learn(language: Language) -> dict[str, Learned]:
