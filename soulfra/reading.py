@@ -143,11 +143,9 @@ class Reading:
 
     def agrees(self, other: Reading) -> bool:
         """Whether both took the same person for the owner, the same people for the same names, and times for the same."""
+        zoned = self.zoned if other.zoned is None else other.zoned
         names = ((self.names[identity], name) for identity, name in other.names.items() if identity in self.names)
-        return (self.owner, self.zoned) == (
-            other.owner,
-            other.zoned if other.zoned is not None else self.zoned,
-        ) and all(mine == theirs for mine, theirs in names)
+        return (self.owner, self.zoned) == (other.owner, zoned) and all(mine == theirs for mine, theirs in names)
 
     def merge(self, other: Reading) -> None:
         self.skipped.merge(other.skipped)

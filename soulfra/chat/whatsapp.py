@@ -79,6 +79,7 @@ UTF16 = (b"\xff\xfe", b"\xfe\xff")
 SYSTEM: Literal["system"] = "system"
 Order = Literal["day", "month", "year"]
 Pages = mmap.mmap | bytes
+Head = tuple[int, int, datetime, bytes]  # of a message: where it begins, its line, its time, whose it is
 
 
 class WhatsApp:
@@ -185,9 +186,7 @@ def _messages(pages: Pages, part: Part, skipped: Skipped, progress: Progress) ->
     if (part.name, "order") not in memo:
         memo[part.name, "order"] = _order(pages, header)
     dates = Dates(memo[part.name, "order"])
-    head: tuple[int, int, datetime, bytes] | None = (
-        None  # where the open message begins, its line, its time, whose it is
-    )
+    head: Head | None = None
     text, last = 0, None
     begin = span.begin and pages.find(b"\n", span.begin - 1) + 1
     line = 1 + _lines(pages, 0, begin)
@@ -208,7 +207,7 @@ def _messages(pages: Pages, part: Part, skipped: Skipped, progress: Progress) ->
             progress(begin)
         begin = pages.find(b"\n", begin) + 1
         if not begin:
-            break
+            break  # that was the last line
     if head:
         yield _message(*head, pages[text : len(pages)], names)
 
