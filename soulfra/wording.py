@@ -82,7 +82,9 @@ def says_the_same(statement: str, said: str) -> bool:
     """Whether both have the same numbers and people, and the second is no more than other words."""
     if not said or len(said) > min(LONGEST, TIMES * len(statement)) or STRANGE.search(PERSON.sub("", said)):
         return False
-    if any(of.findall(statement) != of.findall(said) for of in (NUMBER, PERSON)):
+    if PERSON.findall(statement) != PERSON.findall(said):
+        return False
+    if NUMBER.findall(PERSON.sub("", statement)) != NUMBER.findall(PERSON.sub("", said)):
         return False
     before, after = set(WORD.findall(statement.lower())), WORD.findall(said.lower())
     return not after or sum(word not in before for word in after) / len(after) <= NEW
