@@ -240,7 +240,7 @@ async def watch(app: engine.App) -> None:
 
 
 def unready(app: engine.App) -> str:
-    return "" if app.started and app.consumer.ready() else "no partitions are assigned yet"
+    return "" if app.started and app.begun and app.consumer.ready() else "no partitions are assigned yet"
 
 
 def stuck(job: Job, settings: Settings) -> str:

@@ -155,7 +155,6 @@ async def watch(app: engine.App, progress: Progress, tables: dict[str, Any]) -> 
 
 def unready(app: engine.App) -> str:
     """Recovering is not ready."""
-    consumer = app.consumer
-    if not app.started or not consumer.assignment():
+    if not app.started or not app.begun or not app.consumer.assignment():
         return "no partitions are assigned yet"
-    return "" if consumer.ready() else "tables are being read back from their changelogs"
+    return "" if app.consumer.ready() else "tables are being read back from their changelogs"

@@ -18,6 +18,8 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from faust.serializers.codecs import Codec
 
+import streams.analysis
+import streams.tables
 from streams import engine
 from streams.engine import Options, Refused, Stopped
 from streams.engine.app import refusals
@@ -733,6 +735,15 @@ def test_what_is_not_supported_is_refused_with_a_sentence(tmp_path: Path) -> Non
     told = " / ".join(refusals(app))
     for word in ("standby", "everywhere", "mutable", "elsewhere", "many", "Stream: a class of one's own"):
         assert word in told, told
+
+
+@pytest.mark.parametrize("unready", [streams.tables.unready, streams.analysis.unready])
+def test_asking_whether_a_worker_is_ready_makes_no_consumer(tmp_path: Path, unready: Callable[[Any], str]) -> None:
+    """It is asked by a thread for HTTP, perhaps before the app has come to its consumer, which would then run in no loop."""
+    app = engine.App("w", broker="librdkafka://127.0.0.1:1", datadir=tmp_path, web_enabled=False)
+    app._started.set()
+    assert unready(app) == "no partitions are assigned yet"
+    assert not app.begun
 
 
 async def test_agents_and_tables_can_be_tested_without_a_broker(tmp_path: Path) -> None:

@@ -40,6 +40,12 @@ class App(FaustApp):
         super().__init__(id, *args, **{**WHOLE, "PartitionAssignor": Assignor, **QUIET, **kwargs})
 
     @property
+    def begun(self) -> bool:
+        """Whether the consumer is there. Whoever asks for it first makes it, and it belongs to their event loop: other threads
+        ask this before."""
+        return self._consumer is not None
+
+    @property
     def exactly(self) -> bool:
         return cast(Any, self.conf.processing_guarantee) is ProcessingGuarantee.EXACTLY_ONCE
 
