@@ -108,7 +108,9 @@ def test_assigned_and_not_progressing_is_not_live() -> None:
 
 def test_recovering_is_not_ready() -> None:
     consumer = SimpleNamespace(assignment=set, ready=lambda: False)
-    app: Any = SimpleNamespace(started=True, consumer=consumer)
+    app: Any = SimpleNamespace(started=True, begun=False, consumer=consumer)
+    assert "assigned" in unready(app)
+    app.begun = True
     assert "assigned" in unready(app)
     consumer.assignment = lambda: {TP(USAGE.name, 3)}
     assert "read back" in unready(app)
