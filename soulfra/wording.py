@@ -92,9 +92,11 @@ def says_the_same(statement: str, said: str) -> bool:
 
 def _hide(statement: str, people: Sequence[str]) -> str:
     """Longer names first: one may begin as another does."""
-    for n, name in sorted(enumerate(people, 1), key=lambda one: -len(one[1])):
-        statement = statement.replace(name, f"<P{n}>")
-    return statement
+    numbers = {name: n for n, name in enumerate(people, 1)}
+    names = "|".join(map(re.escape, sorted(numbers, key=len, reverse=True)))
+    return (
+        re.sub(rf"(?<!\w)(?:{names})(?!\w)", lambda found: f"<P{numbers[found[0]]}>", statement) if names else statement
+    )
 
 
 def _shown(said: str, people: Sequence[str]) -> str:

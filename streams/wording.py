@@ -14,7 +14,6 @@ from soulfra.wording import SCHEMA, hidden, question, worded
 
 log = logging.getLogger("soulfra.wording")
 
-PEOPLE = 50  # whose names are hidden; statements name nobody else
 ANSWER = 64 * 1024  # bytes
 
 
@@ -22,7 +21,7 @@ async def in_other_words(analysis: Analysis, settings: Wording) -> Analysis:
     """The analysis with statements that the model worded and that passed."""
     if not settings.url or not analysis.insights:
         return analysis
-    people = list(analysis.participants)[:PEOPLE]
+    people = list(analysis.participants)
     try:
         answer = await _asked(question(hidden(analysis.insights, people)), settings)
     except (httpx.HTTPError, msgspec.MsgspecError, LookupError, TypeError, ValueError) as failed:

@@ -90,7 +90,7 @@ def test_the_same_bytes_come_out_however_many_processes_read(tmp_path: Path, for
     )
     one, two, packed = (
         analyse(file, workspace=tmp_path),
-        analyse(file, workspace=tmp_path, processes=2) if format == "chatgpt" else analyse(file, workspace=tmp_path),
+        analyse(file, workspace=tmp_path, processes=2),
         analyse(zip, workspace=tmp_path),
     )
     assert encoded(one) == encoded(two)

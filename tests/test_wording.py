@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from config import Wording
@@ -140,6 +141,18 @@ def test_names_that_begin_alike_are_told_apart(analysis: Analysis) -> None:
     assert hidden(named, people)[insight.id] == "<P2> asks <P1> 3 times."
     answer = json.dumps({"statements": [{"id": insight.id, "statement": "Our <P2> often asks <P1>: 3 times."}]})
     assert worded(named, people, answer)[0].statement == "Our Ann B often asks Ann: 3 times."
+
+
+def test_a_name_is_hidden_where_it_stands_alone_and_never_inside_what_hides_another(analysis: Analysis) -> None:
+    insight = msgspec.structs.replace(
+        analysis.insights[0], statement="Al asks P all 12 times, and 2 of them P asks Al."
+    )
+    assert (
+        hidden([insight], ["P", "Al", *map("Person {}".format, range(100))])[insight.id]
+        == "<P2> asks <P1> all 12 times, and 2 of them <P1> asks <P2>."
+    )
+    last = msgspec.structs.replace(insight, statement="Person 99 answers last.")
+    assert hidden([last], [*map("Person {}".format, range(100))])[insight.id] == "<P100> answers last."
 
 
 @pytest.mark.parametrize(

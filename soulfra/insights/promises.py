@@ -9,10 +9,8 @@ from soulfra.chat.message import Message
 from soulfra.insights.insight import Best, Insight, Portion, Reader, percent, share_confidence
 from soulfra.insights.remembered import Remembered
 
-WAIT, NEXT = (
-    timedelta(hours=24),
-    5,
-)  # a question is open without another speaker's word in that time and that many messages
+WAIT = timedelta(hours=24)  # a question is open without another speaker's word in that time
+NEXT = 5  # and that many messages
 WATCHED = 200  # promises whose fulfilment is watched at a time
 
 
@@ -26,11 +24,9 @@ class Waiting:
         self._late = late
         self._waiting: list[tuple[Message, int]] = []
         self._conversation = ""
-        self._first: Message | None = (
-            None  # that was heard, how many more of its speaker, and the first of anybody else
-        )
-        self._more = 0
-        self._turn: Message | None = None
+        self._first: Message | None = None  # that was heard
+        self._more = 0  # of its speaker, until
+        self._turn: Message | None = None  # the first of anybody else
 
     def add(self, message: Message) -> None:
         self._waiting.append((message, 0))
