@@ -91,8 +91,8 @@ def stream(
     only: Annotated[str, typer.Option(help="Part of the name of a workload, recovery or latency.")] = "",
 ) -> None:
     """The engine beside its peers: rates, recovery, latency; on a broker of its own. Takes an hour with all rounds."""
-    from cli.bench.stream import measure, ratios
-    from cli.bench.table import report
+    from cli.bench.stream import measure
+    from cli.bench.table import ratios, report
 
     if peers:
         _peers_are_there()
@@ -119,8 +119,8 @@ def chat(
     learn: Annotated[bool, typer.Option("--learn", help="Learn the words anew first; takes some minutes.")] = False,
 ) -> None:
     """Seconds and memory of an analysis and of the wait beside a large one, or precision and recall of its words."""
-    from cli.bench.chat import queue, ratios, speed, words, write
-    from cli.bench.table import report
+    from cli.bench.chat import queue, speed, words, write
+    from cli.bench.table import ratios, report
     from soulfra.words import LANGUAGES
 
     if peers:

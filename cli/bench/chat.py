@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -210,18 +209,6 @@ def _reading(folder: Path, size: int, say: Callable[[str], None]) -> Iterator[Ro
     for name in ("whatstk", "chatminer"):
         say(f"{name} reads {n} messages")
         yield Row(f"whatsapp, {size / 1e6:.1f} MB, {n} messages", name, "s", [_peer(name, str(file))["seconds"]])
-
-
-def ratios(rows: list[Row]) -> list[str]:
-    """Ours to each peer's, of the medians: how many times as fast, or how many times as often right."""
-    medians = {(row.workload, row.system): statistics.median(row.values) for row in rows}
-    told = []
-    for (workload, system), theirs in medians.items():
-        ours = medians.get((workload, "soulfra"))
-        if system != "soulfra" and ours and theirs:
-            seconds = next(row.unit for row in rows if row.workload == workload) == "s"
-            told.append(f"{workload}: {theirs / ours if seconds else ours / theirs:.2f} x {system}")
-    return told
 
 
 def _analysed(file: Path) -> dict[str, Any]:

@@ -343,14 +343,3 @@ def usage_events(n: int) -> Iterator[tuple[bytes, bytes, Any]]:
         )
         record = encode(event)
         yield record.key, record.value, record.headers
-
-
-def ratios(rows: list[Row]) -> list[str]:
-    """Ours to each peer's, of the medians, workload by workload."""
-    told = []
-    medians = {(row.workload, row.system, row.unit): statistics.median(row.values) for row in rows}
-    for (workload, system, unit), median in medians.items():
-        ours = medians.get((workload, "soulfra", unit))
-        if system != "soulfra" and ours and median:
-            told.append(f"{workload}: {ours / median:.2f} x {system} ({unit})")
-    return told
