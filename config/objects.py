@@ -5,6 +5,7 @@ This is the one place that opens objects, so that encryption at rest has one pla
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator
 from functools import cache
 from pathlib import Path
@@ -65,13 +66,19 @@ class Objects:
 
     async def remove(self, path: str) -> None:
         """Removing what is not there is no mistake."""
-        if await self.exists(path):
+        with contextlib.suppress(FileNotFoundError):
             await obstore.delete_async(self._store, path)
 
     async def remove_all(self, folder: str) -> None:
-        async for listed in obstore.list(self._store, folder):
-            for found in listed:
-                await self.remove(found["path"])
+        """Also while another process removes it: a list in which something vanished is asked for again."""
+        while True:
+            try:
+                async for listed in obstore.list(self._store, folder):
+                    for found in listed:
+                        await self.remove(found["path"])
+                return
+            except FileNotFoundError:
+                continue
 
 
 def folder_of(key: str, chat_id: str) -> str:

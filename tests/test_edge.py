@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import hashlib
@@ -25,7 +26,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from api.auth import Verifier
 from api.problem import Problem
+from config import Settings
 from config.keys import public_keys
+from config.objects import Objects
 from tests.conftest import System, eventually
 from topics import TOPICS
 from topics.place import partition_of
@@ -306,6 +309,15 @@ def test_another_file_under_the_same_key_is_refused_and_the_first_stays(edge: ht
     assert "new key" in problem(edge.post("/v1/chats", content=sample + b"\n", headers=key), 422)["detail"]
     assert problem(edge.post("/v1/chats", content=FILE + sample, headers=key | FORM), 422)
     assert followed(edge, chat_id)["insights"] == before["insights"]
+
+
+async def test_two_that_remove_the_same_folder_at_once_both_succeed(tmp_path: Path) -> None:
+    """The edge and the analysis job remove a deleted chat's files at the same moment."""
+    objects = Objects(Settings(objects={"url": tmp_path.as_uri()}))  # type: ignore[arg-type]
+    for _ in range(20):
+        await asyncio.gather(*(objects.write(f"chats/a/{n}", b"x") for n in range(60)))
+        await asyncio.gather(*(asyncio.to_thread(asyncio.run, objects.remove_all("chats/a")) for _ in range(4)))
+        assert not any(files for _, _, files in os.walk(tmp_path))
 
 
 def test_a_retry_does_not_bring_back_a_deleted_chat(system: System, edge: httpx.Client, sample: bytes) -> None:
