@@ -4,11 +4,16 @@
  */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
+#include <datetime.h>
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
 
+static PyObject *role_name, *visible_name, *text_name, *person_name, *whatsapp_name, *empty_name;
+
 /* -- cleaning ------------------------------------------------------------------------------------------------------ */
+
+static char control[256], telling[256]; /* characters that are left out; the rarest ones of private things */
 
 static int is_control(Py_UCS4 c) {
     if (c < 0x20) return c != '\t' && c != '\n' && c != '\r';
@@ -28,7 +33,10 @@ static PyObject *clean(PyObject *module, PyObject *text) {
     int kind = PyUnicode_KIND(text);
     const void *data = PyUnicode_DATA(text);
     Py_ssize_t n = PyUnicode_GET_LENGTH(text), at = 0;
-    while (at < n && !is_control(PyUnicode_READ(kind, data, at))) at++;
+    if (kind == PyUnicode_1BYTE_KIND)
+        while (at < n && !control[((const Py_UCS1 *)data)[at]]) at++;
+    else
+        while (at < n && !is_control(PyUnicode_READ(kind, data, at))) at++;
     if (at == n) return stripped(text);
     Py_UCS4 *kept = PyMem_Malloc(n * sizeof(Py_UCS4));
     if (kept == NULL) return PyErr_NoMemory();
@@ -50,8 +58,6 @@ static PyObject *clean(PyObject *module, PyObject *text) {
 enum { MAIL = 1, SECRET = 2, PRIVATE = 4, TOKEN = 8, BANK = 16, CARD = 32, PHONE = 64 };
 #define DIGITS 13 /* of a card, at least */
 
-static char telling[128]; /* characters with which something may begin */
-
 static int is_digit(Py_UCS4 c) { return c >= '0' && c <= '9'; }
 static int is_upper(Py_UCS4 c) { return c >= 'A' && c <= 'Z'; }
 
@@ -61,48 +67,65 @@ static int goes_on(int kind, const void *data, Py_ssize_t n, Py_ssize_t at, cons
     return 1;
 }
 
-static PyObject *hints(PyObject *module, PyObject *text) {
-    if (!PyUnicode_Check(text)) return PyErr_Format(PyExc_TypeError, "a text is needed");
+static int hints_of(PyObject *text) {
     int kind = PyUnicode_KIND(text), may = 0, run = 0;
     const void *data = PyUnicode_DATA(text);
     Py_ssize_t n = PyUnicode_GET_LENGTH(text), last = -9; /* place of the last digit of a run */
 #define AT(i) ((i) < n ? PyUnicode_READ(kind, data, (i)) : 0)
 #define FOLLOWS(words) goes_on(kind, data, n, i, words)
+#define ENDS(words) (i + 2 > (Py_ssize_t)sizeof(words) && goes_on(kind, data, n, i + 2 - sizeof(words), words))
     for (Py_ssize_t i = 0; i < n; i++) {
-        Py_UCS4 c = PyUnicode_READ(kind, data, i);
-        if (c >= 128 || !telling[c]) continue;
+        if (kind == PyUnicode_1BYTE_KIND)
+            while (i < n && !telling[((const Py_UCS1 *)data)[i]]) i++;
+        Py_UCS4 c = AT(i);
+        if (c >= 256 || !telling[c]) continue;
         if (is_digit(c)) {
             int goes = last == i - 1 || (last == i - 2 && (AT(i - 1) == ' ' || AT(i - 1) == '-'));
             run = goes ? run + 1 : 1;
             last = i;
             if (run >= DIGITS) may |= CARD;
+            if (i > 2 && is_digit(AT(i - 1)) && is_upper(AT(i - 2)) && is_upper(AT(i - 3))) may |= BANK;
         } else if (c == '@')
             may |= MAIL;
         else if (c == '+' && is_digit(AT(i + 1)))
             may |= PHONE;
-        else if (c == 's' && FOLLOWS("sk-"))
+        else if ((c == '-' && (ENDS("sk-") || ENDS("glpat-"))) || (c == '_' && i > 2 && AT(i - 3) == 'g' && AT(i - 2) == 'h') ||
+                 (c == 'x' && ENDS("xox")) || (c == 'A' && (FOLLOWS("AKIA") || FOLLOWS("AIza"))))
             may |= SECRET;
-        else if (c == 'g' && ((AT(i + 1) == 'h' && AT(i + 3) == '_') || FOLLOWS("glpat-")))
-            may |= SECRET;
-        else if (c == 'x' && FOLLOWS("xox"))
-            may |= SECRET;
-        else if (c == 'e' && FOLLOWS("eyJ"))
+        else if (c == 'J' && ENDS("eyJ"))
             may |= TOKEN;
         else if (c == '-' && FOLLOWS("-----BEGIN"))
             may |= PRIVATE;
-        else if (is_upper(c)) {
-            if (c == 'A' && (FOLLOWS("AKIA") || FOLLOWS("AIza"))) may |= SECRET;
-            if (is_upper(AT(i + 1)) && is_digit(AT(i + 2)) && is_digit(AT(i + 3))) may |= BANK;
-        }
     }
-    return PyLong_FromLong(may);
+    return may;
+}
+
+static PyObject *hints(PyObject *module, PyObject *text) {
+    if (!PyUnicode_Check(text)) return PyErr_Format(PyExc_TypeError, "a text is needed");
+    return PyLong_FromLong(hints_of(text));
+}
+
+/* suspects([(message, ...), ...]) -> [message, ...] */
+static PyObject *suspects(PyObject *module, PyObject *heard) {
+    if (!PyList_Check(heard)) return PyErr_Format(PyExc_TypeError, "a list is needed");
+    PyObject *found = PyList_New(0);
+    for (Py_ssize_t i = 0; found != NULL && i < PyList_GET_SIZE(heard); i++) {
+        PyObject *message = PyTuple_GetItem(PyList_GET_ITEM(heard, i), 0);
+        PyObject *text = message ? PyObject_GetAttr(message, text_name) : NULL;
+        if (text == NULL || !PyUnicode_Check(text) || (hints_of(text) && PyList_Append(found, message) < 0)) Py_CLEAR(found);
+        Py_XDECREF(text);
+    }
+    return found || PyErr_Occurred() ? found : PyErr_Format(PyExc_TypeError, "messages are needed");
 }
 
 /* -- words --------------------------------------------------------------------------------------------------------- */
 
 #define ROW 64    /* words of a line that are looked at, at most */
+#define FEATURES (4 * ROW + 1)
+#define ONCE (1LL << 32) /* added with each weight: a sum holds how many there are too */
 #define CUES 32   /* cues of a language, at most */
 #define BITS (1 << 19) /* of the filter: 64 KiB */
+#define SILENT 4096 /* more than twice the words that say nothing */
 #define KEPT 65536 /* words that are kept as they are, so that they need not be made again */
 
 typedef uint64_t Hash;
@@ -123,12 +146,12 @@ typedef struct {
     Feature *features; /* by open addressing */
     uint64_t *seen;    /* a bit for the keys of features: most that is looked for is not there, and this stays in the cache */
     Pair *pairs;
-    Hash *silent;     /* words that say nothing of what a line is about, sorted */
+    Hash silent[SILENT]; /* words that say nothing of what a line is about, by open addressing */
     Hash *kept;
     PyObject **words; /* the kept ones */
     PyObject *names, *nothing, *plain;
     double floors[CUES];
-    Py_ssize_t mask, n_silent;
+    Py_ssize_t mask;
     int cues, longest, stem, letters;
     uint32_t line;
     Py_UCS4 *folded;
@@ -165,9 +188,11 @@ static Py_ssize_t place_of(Words *self, Hash key) {
     return at;
 }
 
-static int compared(const void *a, const void *b) {
-    Hash x = *(const Hash *)a, y = *(const Hash *)b;
-    return x < y ? -1 : x > y;
+/* Where a word that says nothing is, or would be. */
+static Hash *silence_of(Words *self, Hash key) {
+    Hash at = key & (SILENT - 1);
+    while (self->silent[at] != 0 && self->silent[at] != key) at = (at + 1) & (SILENT - 1);
+    return &self->silent[at];
 }
 
 static uint64_t bit_of(Hash key) { return 1ULL << (key >> 58); }
@@ -182,7 +207,8 @@ static int words_init(Words *self, PyObject *args, PyObject *kwargs) {
         return -1;
     Py_ssize_t cues = PyTuple_GET_SIZE(names), pairs = 0, room = 16, at = 0;
     while (PyDict_Next(weights, &at, &key, &value)) pairs += PyList_Check(value) ? PyList_GET_SIZE(value) : 0;
-    if (self->features != NULL || cues > CUES || cues != PyList_GET_SIZE(floors) || self->longest > ROW - 2 || pairs >= 1 << 24) {
+    if (self->features != NULL || cues > CUES || cues != PyList_GET_SIZE(floors) || self->longest > ROW - 2 || pairs >= 1 << 24 ||
+        PyList_GET_SIZE(silent) > SILENT / 2) {
         PyErr_SetString(PyExc_ValueError, "too many cues, weights or words, or a second time");
         return -1;
     }
@@ -193,14 +219,12 @@ static int words_init(Words *self, PyObject *args, PyObject *kwargs) {
     for (Py_ssize_t i = 0; i < cues; i++) self->floors[i] = PyFloat_AsDouble(PyList_GET_ITEM(floors, i));
     while (room < 2 * PyDict_GET_SIZE(weights)) room *= 2;
     self->mask = room - 1;
-    self->n_silent = PyList_GET_SIZE(silent);
     self->features = PyMem_Calloc(room, sizeof(Feature));
     self->seen = PyMem_Calloc(BITS / 64, sizeof(uint64_t));
     self->pairs = PyMem_Calloc(pairs + 1, sizeof(Pair));
-    self->silent = PyMem_Calloc(self->n_silent + 1, sizeof(Hash));
     self->kept = PyMem_Calloc(KEPT, sizeof(Hash));
     self->words = PyMem_Calloc(KEPT, sizeof(PyObject *));
-    if (!self->features || !self->seen || !self->pairs || !self->silent || !self->kept || !self->words) {
+    if (!self->features || !self->seen || !self->pairs || !self->kept || !self->words) {
         PyErr_NoMemory();
         return -1;
     }
@@ -222,13 +246,13 @@ static int words_init(Words *self, PyObject *args, PyObject *kwargs) {
             }
         }
     }
-    for (Py_ssize_t i = 0; i < self->n_silent; i++) {
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(silent); i++) {
         Py_UCS4 *text = PyUnicode_AsUCS4Copy(PyList_GET_ITEM(silent, i));
         if (text == NULL) return -1;
-        self->silent[i] = hash_of(text, PyUnicode_GET_LENGTH(PyList_GET_ITEM(silent, i)));
+        Hash hash = hash_of(text, PyUnicode_GET_LENGTH(PyList_GET_ITEM(silent, i)));
+        *silence_of(self, hash) = hash;
         PyMem_Free(text);
     }
-    qsort(self->silent, self->n_silent, sizeof(Hash), compared);
     return PyErr_Occurred() ? -1 : 0;
 }
 
@@ -238,7 +262,6 @@ static void words_dealloc(Words *self) {
     PyMem_Free(self->features);
     PyMem_Free(self->seen);
     PyMem_Free(self->pairs);
-    PyMem_Free(self->silent);
     PyMem_Free(self->kept);
     PyMem_Free(self->words);
     PyMem_Free(self->folded);
@@ -306,7 +329,9 @@ static Py_ssize_t quotation(const Py_UCS4 *text, Py_ssize_t n, Py_ssize_t at) {
 static int has_code(PyObject *text) {
     int kind = PyUnicode_KIND(text);
     const void *data = PyUnicode_DATA(text);
-    for (Py_ssize_t i = 0, n = PyUnicode_GET_LENGTH(text); i < n; i++) {
+    Py_ssize_t n = PyUnicode_GET_LENGTH(text);
+    if (kind == PyUnicode_1BYTE_KIND && !memchr(data, '`', n) && !memchr(data, ':', n)) return 0;
+    for (Py_ssize_t i = 0; i < n; i++) {
         Py_UCS4 c = PyUnicode_READ(kind, data, i);
         if (c == '`' || (c == ':' && goes_on(kind, data, n, i, "://"))) return 1;
     }
@@ -360,21 +385,26 @@ static Py_ssize_t fold(Words *self, PyObject *text) {
     return kept;
 }
 
-/* Adds up the weights of the features of a line. What it looks for is fetched before it is needed. */
-static void count(Words *self, Hash *keys, int n, long *totals, int *times) {
-    int known = 0;
+/* Adds up the weights of the features of a line, and how many they are. What it looks for is fetched before it is needed. */
+static void count(Words *self, Hash *keys, int n, int64_t *sums) {
+    Feature *found[FEATURES];
+    int likely = 0, known = 0;
     for (int i = 0; i < n; i++)
         if (self->seen[bits_of(keys[i])] & bit_of(keys[i])) {
             __builtin_prefetch(&self->features[keys[i] & self->mask]);
-            keys[known++] = keys[i];
+            keys[likely++] = keys[i];
         }
-    for (int i = 0; i < known; i++) {
+    for (int i = 0; i < likely; i++) {
         Feature *feature = &self->features[place_of(self, keys[i])];
         if (feature->key == 0 || feature->line == self->line) continue; /* unknown, or a second time */
         feature->line = self->line;
+        __builtin_prefetch(self->pairs + feature->first);
+        found[known++] = feature;
+    }
+    for (int i = 0; i < known; i++) {
+        Feature *feature = found[i];
         for (Pair *pair = self->pairs + feature->first, *end = pair + feature->n; pair < end; pair++) {
-            totals[pair->cue] += pair->weight;
-            times[pair->cue]++;
+            sums[pair->cue] += ONCE + pair->weight;
         }
     }
 }
@@ -410,10 +440,10 @@ static PyObject *words_read(Words *self, PyObject *text) {
     Py_DECREF(plain);
     if (n < 0) return NULL;
     const Py_UCS4 *from = self->folded;
-    Hash row[ROW], told[ROW], keys[4 * ROW + 1];
+    Hash row[ROW], told[ROW], keys[FEATURES];
     PyObject *terms[ROW];
-    long totals[CUES] = {0};
-    int times[CUES] = {0}, words = 1, features = 0;
+    int64_t sums[CUES] = {0};
+    int words = 1, features = 0;
     if (++self->line == 0) {
         for (Py_ssize_t i = 0; i <= self->mask; i++) self->features[i].line = 0;
         self->line = 1;
@@ -440,7 +470,7 @@ static PyObject *words_read(Words *self, PyObject *text) {
                 beginning[self->stem] = '*';
                 keys[features++] = hash_of(beginning, self->stem + 1);
             }
-            if (length >= self->letters && !bsearch(&hash, self->silent, self->n_silent, sizeof(Hash), compared)) {
+            if (length >= self->letters && *silence_of(self, hash) == 0) {
                 Py_ssize_t same = 0;
                 while (same < about && told[same] != hash) same++;
                 if (same == about) {
@@ -469,12 +499,13 @@ static PyObject *words_read(Words *self, PyObject *text) {
             if (i + 2 < words) keys[features++] = mixed(two, row[i + 2]);
         }
     }
-    count(self, keys, features, totals, times);
+    count(self, keys, features, sums);
     PyObject *said = NULL, *subjects = PyTuple_New(about);
     if (subjects == NULL) goto failed;
     for (Py_ssize_t i = 0; i < about; i++) PyTuple_SET_ITEM(subjects, i, terms[i]);
     for (int i = 0; i < self->cues; i++) {
-        double score = times[i] ? (double)totals[i] / sqrt((double)times[i]) / 1000.0 : 0.0;
+        int64_t times = (sums[i] + ONCE / 2) / ONCE, total = sums[i] - times * ONCE;
+        double score = times ? (double)total / sqrt((double)times) / 1000.0 : 0.0;
         double above = score - self->floors[i];
         if (above <= 0) continue;
         PyObject *number = PyFloat_FromDouble(above);
@@ -496,8 +527,6 @@ failed:
     for (Py_ssize_t i = 0; i < about; i++) Py_DECREF(terms[i]);
     return NULL;
 }
-
-static PyObject *role_name, *visible_name, *text_name, *person_name;
 
 static int is_person(PyObject *message) {
     PyObject *role = PyObject_GetAttr(message, role_name);
@@ -578,23 +607,227 @@ static PyObject *note(PyObject *module, PyObject *const *args, Py_ssize_t n) {
     Py_RETURN_NONE;
 }
 
+/* -- WhatsApp's lines ---------------------------------------------------------------------------------------------- */
+
+#define MOST_OF_NAME 300 /* bytes */
+#define YEARS 3          /* that a line may jump ahead without being looked at closer */
+
+static const char MARK[] = "\xe2\x80\x8e", NARROW[] = "\xe2\x80\xaf"; /* U+200E, U+202F */
+
+typedef struct {
+    int year, month, day, hour, minute, second;
+    const char *name, *text; /* where they begin */
+    Py_ssize_t named;        /* bytes of the name */
+} Head;
+
+typedef struct {
+    char order;              /* of a date: 'd'ay, 'm'onth or 'y'ear is first */
+    int bracketed, halves;   /* [date, time] Name: text; with AM and PM */
+    const char *lengths;     /* 1 for each number of characters that a text in the place of a deleted one may have */
+    Py_ssize_t longest;      /* such number */
+    PyObject *names, *type, *message;
+} Kind;
+
+static int is_at(const char *at, const char *end, const char *what) {
+    size_t n = strlen(what);
+    return (size_t)(end - at) >= n && memcmp(at, what, n) == 0;
+}
+
+/* A number of so many digits; where it ends, or NULL. */
+static const char *number(const char *at, const char *end, int least, int most, int *value) {
+    int n = 0;
+    for (*value = 0; at < end && is_digit((unsigned char)*at) && n <= most; n++) *value = *value * 10 + (*at++ - '0');
+    return n < least || n > most ? NULL : at;
+}
+
+static int may_begin(const char *at) { return (*at & 0x80) || *at == '[' || is_digit(*at); }
+
+/* other_line(pages, at, beginning) -> where the next line is that may begin a message, and begins otherwise; 0 where none is */
+static PyObject *other_line(PyObject *module, PyObject *args) {
+    Py_buffer pages, beginning;
+    Py_ssize_t at;
+    if (!PyArg_ParseTuple(args, "y*ny*", &pages, &at, &beginning)) return NULL;
+    const char *data = pages.buf, *beyond = data + pages.len, *line = at < 0 || at > pages.len ? NULL : data + at;
+    while (line != NULL && (line = memchr(line, '\n', beyond - line)) != NULL) {
+        if (++line == beyond) line = NULL;
+        else if (may_begin(line) && (beyond - line < beginning.len || memcmp(line, beginning.buf, beginning.len))) break;
+    }
+    PyObject *result = PyLong_FromSsize_t(line ? line - data : 0);
+    PyBuffer_Release(&pages);
+    PyBuffer_Release(&beginning);
+    return result;
+}
+
+/* 1: a line begins a message, as most do; 0: it surely begins none; -1: that has to be looked at closer, in Python. */
+static int head_at(const char *at, const char *end, const Kind *kind, Head *head) {
+    if (is_at(at, end, MARK)) at += 3;
+    if (at == end) return 0;
+    if (!may_begin(at)) return 0;
+    if ((*at == '[') != kind->bracketed) return -1;
+    if (kind->bracketed) at++;
+    int a, b, c, digits;
+    const char *from = at;
+    if ((at = number(at, end, 1, 4, &a)) == NULL || (digits = (int)(at - from)) == 3 || at == end) return -1;
+    char between = *at;
+    if (between != '/' && between != '.' && between != '-') return -1;
+    if ((at = number(at + 1, end, 1, 2, &b)) == NULL || at == end || *at != between) return -1;
+    from = at + 1;
+    if ((at = number(from, end, 1, 4, &c)) == NULL || at - from == 3) return -1;
+    head->year = kind->order == 'y' ? a : c;
+    head->month = kind->order == 'm' ? a : b;
+    head->day = kind->order == 'd' ? a : kind->order == 'm' ? b : c;
+    if (head->year < 100) head->year += 2000;
+    if (at < end && *at == '.') at++;
+    if (at < end && *at == ',') at++;
+    if (at == end || *at != ' ') return -1;
+    while (at < end && *at == ' ') at++;
+    if ((at = number(at, end, 1, 2, &head->hour)) == NULL || at == end || (*at != ':' && *at != '.')) return -1;
+    if ((at = number(at + 1, end, 2, 2, &head->minute)) == NULL) return -1;
+    head->second = 0;
+    if (at < end && (*at == ':' || *at == '.') && (at = number(at + 1, end, 2, 2, &head->second)) == NULL) return -1;
+    if (kind->halves) {
+        from = at < end && *at == ' ' ? at + 1 : is_at(at, end, NARROW) ? at + 3 : at;
+        if (end - from > 1 && ((*from | 32) == 'a' || (*from | 32) == 'p') && (from[1] | 32) == 'm') {
+            head->hour = head->hour % 12 + 12 * ((*from | 32) == 'p');
+            at = from + 2;
+        }
+    }
+    if (!is_at(at, end, kind->bracketed ? "] " : " - ")) return -1;
+    head->name = at + (kind->bracketed ? 2 : 3);
+    const char *most = end - head->name > MOST_OF_NAME ? head->name + MOST_OF_NAME + 1 : end;
+    const char *colon = memchr(head->name, ':', most - head->name);
+    if (colon == NULL || colon == head->name || colon + 1 == end || colon[1] != ' ') return -1;
+    head->named = colon - head->name;
+    head->text = colon + 2;
+    return memchr(head->name, '\r', head->named) || memchr(head->name, '\n', head->named) ? -1 : 1;
+}
+
+/* The time in a head, if it surely follows the one before; NULL without an error where it may not. */
+static PyObject *time_of(const Head *head, PyObject *last) {
+    int year = PyDateTime_GET_YEAR(last), month = PyDateTime_GET_MONTH(last);
+    if (head->year < year || head->year > year + YEARS || (head->year == year && head->month < month)) return NULL;
+    PyObject *at = PyDateTime_FromDateAndTime(head->year, head->month, head->day, head->hour, head->minute, head->second, 0);
+    if (at == NULL) PyErr_Clear(); /* no such day or hour */
+    return at;
+}
+
+/* Whether WhatsApp itself may say something in a message. */
+static int is_telling(const char *text, Py_ssize_t n) {
+    return *text == '<' || is_at(text, text + n, MARK) || memchr(text, '>', n) || memchr(text, ')', n) || memchr(text, '\r', n);
+}
+
+/* A message of a person that holds nothing but text; NULL without an error where it may be another one. */
+static PyObject *text_message(const Kind *kind, const Head *head, Py_ssize_t n, Py_ssize_t begin, Py_ssize_t line, PyObject *whose,
+                              PyObject *at) {
+    PyObject *name = PyDict_GetItemWithError(kind->names, whose), *made = NULL;
+    if (name == NULL || !PyUnicode_Check(name) || PyUnicode_GET_LENGTH(name) == 0 || is_telling(head->text, n)) return NULL;
+    PyObject *written = PyUnicode_DecodeUTF8(head->text, n, NULL);
+    if (written == NULL) {
+        PyErr_Clear();
+        return NULL;
+    }
+    PyObject *text = clean(NULL, written);
+    Py_DECREF(written);
+    if (text == NULL) return NULL;
+    Py_ssize_t length = PyUnicode_GET_LENGTH(text);
+    if (length && (length >= kind->longest || !kind->lengths[length])) {
+        PyObject *id = PyUnicode_FromFormat("line %zd", line), *offset = PyLong_FromSsize_t(begin);
+        PyObject *fields[] = {whatsapp_name, id, name, person_name, at, text, text_name, Py_True, empty_name, offset};
+        if (id && offset) made = PyObject_Vectorcall(kind->type, fields, 10, NULL);
+        Py_XDECREF(id);
+        Py_XDECREF(offset);
+    }
+    Py_DECREF(text);
+    return made;
+}
+
+static PyObject *message_of(const Kind *kind, const Head *head, Py_ssize_t n, Py_ssize_t begin, Py_ssize_t line, PyObject *at) {
+    PyObject *whose = PyBytes_FromStringAndSize(head->name, head->named);
+    if (whose == NULL) return NULL;
+    PyObject *made = text_message(kind, head, n, begin, line, whose, at);
+    if (made == NULL && !PyErr_Occurred())
+        made = PyObject_CallFunction(kind->message, "nnOOy#O", begin, line, at, whose, head->text, n, kind->names);
+    Py_DECREF(whose);
+    return made;
+}
+
+/* messages(pages, begin, end, line, last, most, (order, bracketed, halves, lengths, names, Message, message))
+ *     -> ([Message, ...], begin, line, last)
+ *
+ * The messages that begin at one and before `end`, until it is not sure where one begins or ends; where the next one begins, its
+ * line, and the time of the last one. `message` makes those that are not plain text of a person, as `whatsapp._message`.
+ */
+static PyObject *messages(PyObject *module, PyObject *args) {
+    Py_buffer pages;
+    Py_ssize_t begin, end, line, most;
+    PyObject *last, *at = NULL, *next_at = NULL, *found = PyList_New(0);
+    const char *order;
+    Kind kind;
+    if (found == NULL) return NULL;
+    if (!PyArg_ParseTuple(args, "y*nnnO!n(sppy#O!OO)", &pages, &begin, &end, &line, PyDateTimeAPI->DateTimeType, &last, &most, &order,
+                          &kind.bracketed, &kind.halves, &kind.lengths, &kind.longest, &PyDict_Type, &kind.names, &kind.type, &kind.message)) {
+        Py_DECREF(found);
+        return NULL;
+    }
+    kind.order = *order;
+    Py_INCREF(last);
+    const char *data = pages.buf, *beyond = data + pages.len, *rest;
+    Head head, next;
+    if (begin >= 0 && begin < pages.len && head_at(data + begin, beyond, &kind, &head) == 1) at = time_of(&head, last);
+    while (at != NULL && begin < end && PyList_GET_SIZE(found) < most) {
+        Py_ssize_t lines = 0;
+        int begins = 0;
+        for (rest = head.text; begins == 0; lines++) {
+            rest = memchr(rest, '\n', beyond - rest);
+            begins = rest == NULL || ++rest == beyond ? -1 : head_at(rest, beyond, &kind, &next);
+        }
+        if (begins < 0 || (next_at = time_of(&next, at)) == NULL) break;
+        PyObject *made = message_of(&kind, &head, rest - head.text, begin, line, at);
+        int wrong = made == NULL || PyList_Append(found, made) < 0;
+        Py_XDECREF(made);
+        if (wrong) break;
+        Py_SETREF(last, at);
+        at = next_at;
+        next_at = NULL;
+        head = next;
+        begin = rest - data;
+        line += lines;
+    }
+    Py_XDECREF(at);
+    Py_XDECREF(next_at);
+    PyBuffer_Release(&pages);
+    PyObject *result = PyErr_Occurred() ? NULL : Py_BuildValue("(OnnO)", found, begin, line, last);
+    Py_DECREF(found);
+    Py_DECREF(last);
+    return result;
+}
+
 /* -- the module ---------------------------------------------------------------------------------------------------- */
 
 static PyMethodDef methods[] = {
     {"clean", clean, METH_O, "A text without control characters, as `message.cleaned`."},
     {"note", (PyCFunction)(void (*)(void))note, METH_FASTCALL, "Notes one place for many words, as `course._note`."},
+    {"messages", messages, METH_VARARGS, "Messages of WhatsApp whose lines are plain, as `whatsapp._messages`."},
+    {"other_line", other_line, METH_VARARGS, "The next line with another date, as `whatsapp._other_line`."},
+    {"suspects", suspects, METH_O, "The messages in which private things may be, as `exposure._suspects`."},
     {"hints", hints, METH_O, "Which kinds of private things may be in a text: one bit each, in the order of `private.KINDS`."},
     {NULL}};
 
 static PyModuleDef definition = {PyModuleDef_HEAD_INIT, .m_name = "soulfra._quick", .m_size = -1, .m_methods = methods};
 
 PyMODINIT_FUNC PyInit__quick(void) {
-    for (const char *c = "0123456789@+sgxe-ABCDEFGHIJKLMNOPQRSTUVWXYZ"; *c; c++) telling[(int)*c] = 1;
+    for (const char *c = "0123456789@+-_xJA"; *c; c++) telling[(int)*c] = 1;
+    for (int c = 0; c < 256; c++) control[c] = (char)is_control(c);
     role_name = PyUnicode_InternFromString("role");
     visible_name = PyUnicode_InternFromString("visible");
     text_name = PyUnicode_InternFromString("text");
     person_name = PyUnicode_InternFromString("person");
-    if (!role_name || !visible_name || !text_name || !person_name || PyType_Ready(&WordsType) < 0) return NULL;
+    whatsapp_name = PyUnicode_InternFromString("whatsapp");
+    empty_name = PyUnicode_InternFromString("");
+    PyDateTime_IMPORT;
+    if (!role_name || !visible_name || !text_name || !person_name || !whatsapp_name || !empty_name || !PyDateTimeAPI ||
+        PyType_Ready(&WordsType) < 0)
+        return NULL;
     PyObject *module = PyModule_Create(&definition);
     if (module == NULL || PyModule_AddObjectRef(module, "Words", (PyObject *)&WordsType) < 0) {
         Py_XDECREF(module);

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from cli.bench import exports
 from soulfra import private, reading
 from soulfra.analysis import LIMIT, Analysis, analyse, analyse_whole, concluded, encoded
-from soulfra.chat import formats, message
+from soulfra.chat import formats, message, whatsapp
 from soulfra.chat.archive import opened
 from soulfra.compiled import quick
 from soulfra.insights import Hearing, Portion
@@ -175,6 +175,58 @@ def test_texts_are_cleaned_and_searched_the_same_compiled_and_in_python(text: st
     assert message.cleaned(text) == message._cleaned(text)
     for bit, _, pattern, _ in private.PATTERNS:
         assert not pattern.search(text) or private.hints(text) & bit
+
+
+PIECES: dict[str, tuple[str, ...]] = {  # of a line as WhatsApp writes it, and what may stand in their place
+    "mark": ("", "\u200e", "\u200f", " "),
+    "begin": ("",),
+    "date": ("12/03/21", "13/03/21", "1/4/21", "12/03/2021", "31/02/21", "12/03/30", "11/02/24", "01/01/20", "12/03-21", "12/3/213"),
+    "comma": (", ", " ", ",  ", ",\u202f", "."),
+    "time": ("10:05", "9:05", "10.05", "24:05", "12:05", "10:5", "10:05:59", "0:00:00", "10:05:7"),
+    "half": ("", " AM", "\u202fPM", " p.m.", "  pm", "pm", " Xm", "\x00m"),
+    "end": (" - ", " -", " -  ", "\u00a0-\u00a0"),
+    "name": ("Ann", "Bo", "~ Ann", "\u200eBo", "Bü", "A\rB", "x" * 300, "x" * 301, "", " ", "\u200e"),
+    "colon": (": ", ":", ":  ", ":\u200e", "", ":\n"),
+    "text": ("hello", "hi <b>", "(see)", "IMG-20250120-WA0001.jpg (file attached)", "<Media omitted>", "\u200eimage omitted", "This message was deleted.",
+             "You deleted this message", "", " ", "two\r", "\rtwo", "bye \u200e<This message was edited>", "x" * 70, "\udcff", "1/2/21 was when"),
+    "behind": ("\n", "\r\n", "\nand more\n", "\r\nand more\r\n", "\n\n", "\n7 more\n", "\n[more]\n", "\n\u200emore\n"),
+}  # fmt: skip
+IOS = {"begin": ("[",), "end": ("] ", "]", "]  "), "date": ("12.03.21", "12.03.21.", "2021.03.12", *PIECES["date"])}
+
+
+@st.composite
+def whatsapp_like(draw: st.DrawFn) -> str:
+    pieces, lines = PIECES | draw(st.sampled_from([{}, IOS])), list[str]()
+    half = draw(st.sampled_from(pieces["half"][:3]))
+    for _ in range(draw(st.integers(1, 10))):
+        odd = draw(st.sampled_from([*pieces, *["text"] * len(pieces)]))
+        line = {name: one[0] for name, one in pieces.items()} | {"half": half}
+        line[odd] = draw(st.sampled_from(pieces[odd]))
+        lines.append("".join(line.values()))
+    return "".join(lines)
+
+
+@pytest.mark.skipif(quick is None, reason="the compiled part is not here, so everything runs without it anyway")
+@settings(max_examples=1_000, deadline=None)
+@given(written=whatsapp_like(), begin=st.integers(0, 200), end=st.integers(0, 600), ended=st.booleans())
+def test_whatsapp_is_read_the_same_compiled_and_in_python(written: str, begin: int, end: int, ended: bool) -> None:
+    content = written.encode(errors="surrogateescape").strip(b"\n") + b"\n" * ended
+    spans = message.ALL, message.Span(0, end), message.Span(begin, sys.maxsize)
+    with pytest.MonkeyPatch.context() as patched:
+        compiled = [told(content, span) for span in spans]
+        patched.setattr(whatsapp, "quick", None)
+        patched.setattr(whatsapp, "other_line", whatsapp._other_line)
+        assert compiled == [told(content, span) for span in spans]
+
+
+def told(content: bytes, span: message.Span) -> object:
+    """The messages that begin in a span, and what is skipped; or why it is unreadable."""
+    skipped = message.Skipped()
+    part = message.Part(Path(), "", message.Export(), span)
+    try:
+        return list(whatsapp._messages(content, part, skipped, lambda at: None)), skipped.counts, skipped.places
+    except message.Unreadable as unreadable:
+        return str(unreadable)
 
 
 def test_without_the_compiled_part_everything_is_the_same() -> None:

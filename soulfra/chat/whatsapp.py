@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import mmap
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta
 from itertools import pairwise
 from typing import Literal
@@ -16,6 +16,7 @@ import msgspec
 
 from soulfra.chat.message import (
     ALL,
+    BATCH,
     Kind,
     Message,
     Part,
@@ -26,6 +27,7 @@ from soulfra.chat.message import (
     batches,
     cleaned,
 )
+from soulfra.compiled import quick
 
 MARKS = "\u200e\u200f\ufeff\u202a\u202c"
 SPACE = "(?: |\u00a0|\u2009|\u202f)"
@@ -69,7 +71,9 @@ DELETED = frozenset((
     "вы удалили данное сообщение", "pesan ini telah dihapus", "pesan ini dihapus", "anda menghapus pesan ini",
 ))  # fmt: skip
 EDITED = re.compile(r"(?<=[^\s\u200e])\s*\u200e<[^<>\n]{5,60}>$|\s*<This message was edited>$")
-LENGTHS = {len(sentence) + dot for sentence in DELETED for dot in (0, 1)}
+LENGTHS = bytes(
+    any(n - dot == len(sentence) for sentence in DELETED for dot in (0, 1)) for n in range(64)
+)  # 1: it may be one
 AFTERNOON = {b"p", "下午".encode(), "오후".encode()}
 BACK, AHEAD = timedelta(days=365), timedelta(days=5 * 365)  # a line that jumps further is no header but a paste
 DATED = 11  # bytes at the head of a line in which the date is
@@ -169,9 +173,17 @@ def _dates(pages: Pages, header: re.Pattern[bytes]) -> dict[tuple[bytes, bytes, 
             if beginning.isascii():  # not after a mark, which would take the place of the year
                 begun.add(beginning)
             found[head[1], head[3], head[4]] = None
-        at = pages.find(b"\n", at) + 1
+        at = other_line(pages, at, beginning if beginning in begun else b"\n")
         if not at:
             return found
+
+
+def _other_line(pages: Pages, at: int, beginning: bytes) -> int:
+    """Where the next line is; compiled, one that may begin a message, and begins otherwise. 0 where none is."""
+    return pages.find(b"\n", at) + 1
+
+
+other_line: Callable[[Pages, int, bytes], int] = quick.other_line if quick else _other_line
 
 
 def _backward(written: list[tuple[bytes, bytes, bytes]], order: Order) -> int:
@@ -185,7 +197,9 @@ def _messages(pages: Pages, part: Part, skipped: Skipped, progress: Progress) ->
     header, names, span, memo = _template(pages), dict[bytes, str](), part.span, part.export.memo
     if (part.name, "order") not in memo:
         memo[part.name, "order"] = _order(pages, header)
-    dates = Dates(memo[part.name, "order"])
+    order: Order = memo[part.name, "order"]
+    dates, phone = Dates(order), next(phone for phone in HEADERS if header in (HEADERS[phone], OF_24_HOURS[phone]))
+    form = (order, phone == "iOS", header is HEADERS[phone], LENGTHS, names, Message, _message)
     head: Head | None = None
     text, last = 0, None
     begin = span.begin and pages.find(b"\n", span.begin - 1) + 1
@@ -199,6 +213,12 @@ def _messages(pages: Pages, part: Part, skipped: Skipped, progress: Progress) ->
                 head = None
             if begin >= span.end:
                 return
+            if quick:
+                plain, begin, line, last = quick.messages(pages, begin, span.end, line, last or time, BATCH, form)
+                if plain:
+                    yield from plain
+                    progress(begin)
+                    continue
             head, text, last = (begin, line, time, found[header.groups] or b""), found.end(), time
         elif not head and not span.begin and pages[begin : pages.find(b"\n", begin) % len(pages)].strip():
             skipped.add("a line before the first message", f"line {line}")
@@ -264,7 +284,7 @@ def _told(said: str) -> tuple[Kind, str]:
     """What behind a name is told by WhatsApp itself, and what is left of it."""
     marked = said[:1] == "\u200e"
     text = cleaned(EDITED.sub("", said) if ">" in said else said)
-    if len(text) in LENGTHS and text.lower().rstrip(".") in DELETED:
+    if len(text) < len(LENGTHS) and LENGTHS[len(text)] and text.lower().rstrip(".") in DELETED:
         return "deleted", text
     if (text[:1] == "<" and BRACKETED.fullmatch(text)) or (marked and LEFT_OUT.search(text.partition("\n")[0])):
         return "media", text

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
-from soulfra.insights.insight import Best, Insight, Portion, Reader
+from soulfra.chat.message import Message
+from soulfra.compiled import quick
+from soulfra.insights.insight import Best, Heard, Insight, Portion, Reader
 from soulfra.private import found, hints
 
 SECRET = {"secret key", "private key", "token", "payment card", "bank account"}
 CONFIDENCE = 0.95  # patterns with a check digit or a fixed prefix
+
+
+def _suspects(heard: list[Heard]) -> list[Message]:
+    """The messages in which private things may be."""
+    return [message for message, _, _, _ in heard if hints(message.text)]
+
+
+suspects: Callable[[list[Heard]], list[Message]] = quick.suspects if quick else _suspects
 
 
 class Exposure:
@@ -19,8 +30,8 @@ class Exposure:
         self.best = Best()
 
     def update(self, portion: Portion) -> None:
-        for message, _, _, _ in portion.seen:
-            if hints(message.text) and (kinds := [one.kind for one in found(message.text)]):
+        for message in suspects(portion.seen):
+            if kinds := [one.kind for one in found(message.text)]:
                 self.kinds.update(kinds)
                 self.best.add(sum(10 if kind in SECRET else 1 for kind in kinds), message)
 
