@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import faust
 import msgspec
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
@@ -287,6 +288,40 @@ async def test_what_cannot_be_decoded_is_dead_lettered_and_the_next_follows(topi
         assert not app.crashed
     assert sum(topics.table("sums").values()) == 30
     assert {one.value() for one in topics.read("in.dlq")} == {b"{garbage"} and len(topics.read("in.dlq")) == 30
+
+
+class Person(faust.Record):
+    name: str
+
+
+async def test_values_that_are_not_simple_to_decode_come_in_their_place(topics: Topics, tmp_path: Path) -> None:
+    """A model that names itself, a record without a value and garbage, among plain JSON in one batch."""
+    topics.create("in", "in.dlq")
+    odd = {
+        10: Person("Ann").dumps(serializer="json"),
+        20: None,
+        30: b"{garbage",
+        31: b"[1",
+        49: Person("Bo").dumps(serializer="json"),
+    }
+    producer = Producer({"bootstrap.servers": topics.bootstrap})
+    for n in range(50):
+        producer.produce(topics["in"], odd[n] if n in odd else json.dumps(n), b"k", 0)
+    producer.flush(10)
+    app = made(topics, tmp_path)
+    seen: list[Any] = []
+
+    @app.agent(source(app, topics))
+    async def work(stream: Any) -> None:
+        async for value in stream:
+            assert faust.current_event().value == value
+            seen.append(value)
+
+    async with running(app):
+        await drained(app, topics, "in", 50)
+    names = {10: Person("Ann"), 20: None, 49: Person("Bo")}
+    assert seen == [names.get(n, n) for n in range(50) if n not in (30, 31)]
+    assert [one.value() for one in topics.read("in.dlq")] == [b"{garbage", b"[1"]
 
 
 async def test_a_new_table_is_folded_beside_the_old_and_nothing_is_said_again(topics: Topics, tmp_path: Path) -> None:

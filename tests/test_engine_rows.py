@@ -5,11 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextvars import copy_context
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from streams import engine
 from streams.engine.codec import codec
@@ -80,6 +83,79 @@ def test_an_undone_write_over_a_deletion_leaves_it_deleted(table: Any) -> None:
     table["a"] = 9
     fails(table)
     assert "a" not in table and table["a"] == 0
+
+
+KEYS = ["a", "b", "c"]
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    steps=st.lists(
+        st.tuples(
+            st.integers(0, 1), st.sampled_from(["write", "write", "delete", "done", "undo"]), st.sampled_from(KEYS)
+        ),
+        max_size=30,
+    )
+)
+def test_what_is_left_are_the_writes_of_the_events_that_did_not_fail(tmp_path_factory: Any, steps: list[Any]) -> None:
+    """Two streams write to the same rows in turn: each step is a write, or the end of an event of one of them."""
+    rows = Rows(PLAIN)
+    rows.load({b'"a"': b"1"}, None, 1)
+    shard = Shard(0, [rows])
+    app = engine.App(
+        "two", broker="librdkafka://127.0.0.1:1", datadir=tmp_path_factory.mktemp("two"), web_enabled=False
+    )
+    table: Any = app.Table("t", default=int)
+    streams = [Hand(shard), Hand(shard)]
+    written: list[tuple[int, str, int]] = []  # event, key, value or 0 for a deletion
+    failed: set[int] = set()
+    for n, (which, what, key) in enumerate(steps, 2):
+        stream = streams[which]
+        event = stream.cursor.number
+        if what == "write":
+            copy_context().run(stream.writes, table, key, n)
+            written.append((event, key, n))
+        elif what == "delete" and key in rows:
+            copy_context().run(stream.writes, table, key, None)
+            written.append((event, key, 0))
+        elif what == "undo":
+            shard.undo(event)
+            failed.add(event)
+            stream.next()
+        elif what == "done":
+            stream.next()
+    expected = {"a": 1} | {key: value for event, key, value in written if event not in failed}
+    assert rows == {key: value for key, value in expected.items() if value}
+    (changes, _), kept = shard.take(), {key for event, key, _ in written if event not in failed}
+    assert {key for change in changes for key in change.rows} == kept
+    assert not any(log.keys or log.writes() for log in shard.logs)
+
+
+class Hand:
+    """A stream with an event in hand, as the compiled step leaves it."""
+
+    def __init__(self, shard: Shard) -> None:
+        self.cursor = Cursor()
+        self.cursor.batch, self.cursor.limit = "one in hand", 1 << 62
+        self.cursor.enter(shard)
+        if quick:
+            self.values = quick.Values()
+            self.values.open(self.cursor, list(range(100)), 0)
+            self.values.take()
+
+    def writes(self, table: Any, key: str, value: int | None) -> None:
+        current.set(self.cursor)
+        if value is None:
+            del table[key]
+        else:
+            table[key] = value
+
+    def next(self) -> None:
+        if quick:
+            anext(self.values)
+            self.values.take()
+        else:
+            self.cursor.number += 1
 
 
 def test_only_what_was_there_can_be_deleted(table: Any) -> None:

@@ -130,8 +130,8 @@ class Commits:
         for number, _ in cut.positions:
             shard = self.work.shards.get(number)
             if shard is not None:
-                for rows, writes in zip(shard.rows, shard.logs, strict=True):
-                    rows.settle(writes[::3])
+                for rows, log in zip(shard.rows, shard.logs, strict=True):
+                    rows.settle(log.keys)
         self.app.monitor.on_tp_commit({TP(*place): end for place, end in cut.offsets.items()})
         self.delivery.told_less()
 

@@ -27,7 +27,7 @@ from streams.engine.membership import Membership
 from streams.engine.ownership import Ownership
 from streams.engine.recovery import Place
 from streams.engine.rows import Rows
-from streams.engine.shard import Cursor, Shard, current
+from streams.engine.shard import Cursor, Log, Shard, current
 from streams.engine.work import Stopped, Work
 
 log = logging.getLogger("engine")
@@ -74,7 +74,7 @@ class Consumer(Service, ConsumerT):
         shard = self.work.shards.setdefault(0, Shard(0, []))
         for table in tables[len(shard.rows) :]:
             shard.rows.append(Rows(table.codec))
-            shard.logs.append([])
+            shard.logs.append(Log())
         cursor = Cursor()
         cursor.enter(shard)
         current.set(cursor)

@@ -101,7 +101,9 @@ class Moving(faust.Event):
     @property
     def value(self) -> Any:  # type: ignore[override]
         cursor = self._cursor
-        return cursor.batch.values[self._channel.kind][cursor.number - cursor.base]
+        batch, at = cursor.batch, cursor.number - cursor.base
+        values = batch.values.get(self._channel.kind)
+        return values[at] if values is not None else self._channel.decode_batch([batch.messages[at]])[0]
 
     @property
     def headers(self) -> Any:  # type: ignore[override]

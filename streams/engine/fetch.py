@@ -152,7 +152,9 @@ class Fetcher(Thread):
                 elif not error.retriable() and error.code() not in AWAY:
                     raise KafkaException(error)
             messages = good
-        for topic, of_topic in groupby(messages, Message.topic):
+        topics = {topic for topic, _ in self._reading}
+        by_topic: Any = groupby(messages, Message.topic) if len(topics) > 1 else zip(topics, [messages], strict=True)
+        for topic, of_topic in by_topic:
             for number, run in groupby(of_topic, Message.partition):
                 found[topic, number] += run  # type: ignore[index]
         return [

@@ -1,8 +1,11 @@
-/* The three things that are done for every event, compiled: the cursor, a table's look-ups, and the step to the next
- * event. What they do is said in shard.py, table.py and stream.py, which do the same where this could not be compiled.
+/* The four things that are done for every event, compiled: the cursor, the log of writes, a table's look-ups, and the step
+ * to the next event. What they do is said in shard.py, table.py and stream.py, which do the same where this could not be
+ * compiled.
  */
+#define _GNU_SOURCE /* memmem */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
+#include <string.h>
 #include <structmember.h>
 
 static PyObject *current; /* ContextVar of the cursor */
@@ -79,6 +82,144 @@ static Cursor *cursor_now(void) {
     return NULL;
 }
 
+/* -- the log of writes to one table -------------------------------------------------------------------------------- */
+
+typedef struct {
+    PyObject *key, *before;
+    long long event;
+    char first; /* of its key since the log was cleared */
+} Write;
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *keys; /* written since the log was cleared */
+    Write *writes;  /* of events that may be undone */
+    Py_ssize_t n, room;
+} Log;
+
+static PyMemberDef log_members[] = {{"keys", T_OBJECT_EX, offsetof(Log, keys), READONLY, NULL}, {NULL}};
+
+static PyObject *log_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+    Log *self = (Log *)type->tp_alloc(type, 0);
+    if (self != NULL && (self->keys = PyDict_New()) == NULL) Py_CLEAR(self);
+    return (PyObject *)self;
+}
+
+static int log_traverse(Log *self, visitproc visit, void *arg) {
+    Py_VISIT(self->keys);
+    for (Py_ssize_t i = 0; i < self->n; i++) {
+        Py_VISIT(self->writes[i].key);
+        Py_VISIT(self->writes[i].before);
+    }
+    return 0;
+}
+
+/* Forgets single writes, not which keys were written. */
+static void log_drop(Log *self) {
+    while (self->n > 0) {
+        Write last = self->writes[--self->n];
+        Py_DECREF(last.key);
+        Py_DECREF(last.before);
+    }
+}
+
+static int log_unlink(Log *self) {
+    log_drop(self);
+    Py_CLEAR(self->keys);
+    return 0;
+}
+
+static void log_dealloc(Log *self) {
+    PyObject_GC_UnTrack(self);
+    log_unlink(self);
+    PyMem_Free(self->writes);
+    Py_TYPE(self)->tp_free((PyObject *)self);
+}
+
+static int log_append(Log *self, PyObject *key, PyObject *before, long long event, char first) {
+    if (self->n == self->room) {
+        Py_ssize_t room = self->room ? 2 * self->room : 8;
+        Write *more = PyMem_Resize(self->writes, Write, room);
+        if (more == NULL) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        self->writes = more;
+        self->room = room;
+    }
+    self->writes[self->n++] = (Write){Py_NewRef(key), Py_NewRef(before), event, first};
+    return 0;
+}
+
+static int log_write(Log *self, PyObject *key, PyObject *before, long long event) {
+    Py_ssize_t known = PyDict_GET_SIZE(self->keys);
+    if (PyDict_SetItem(self->keys, key, Py_None) < 0) return -1;
+    return log_append(self, key, before, event, PyDict_GET_SIZE(self->keys) > known);
+}
+
+/* An event is over: unless another one wrote too, and may still be undone, its writes need not be kept. */
+static void log_end(Log *self, long long event) {
+    for (Py_ssize_t i = 0; i < self->n; i++)
+        if (self->writes[i].event != event) return;
+    log_drop(self);
+}
+
+static PyObject *log_note(Log *self, PyObject *args) {
+    PyObject *key, *before;
+    long long event;
+    if (!PyArg_ParseTuple(args, "OOL", &key, &before, &event) || log_write(self, key, before, event) < 0) return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyObject *log_writes(Log *self, PyObject *unused) {
+    PyObject *all = PyList_New(0);
+    for (Py_ssize_t i = 0; all != NULL && i < self->n; i++) {
+        Write *one = &self->writes[i];
+        PyObject *told = Py_BuildValue("OOLO", one->key, one->before, one->event, one->first ? Py_True : Py_False);
+        if (told == NULL || PyList_Append(all, told) < 0) Py_CLEAR(all);
+        Py_XDECREF(told);
+    }
+    return all;
+}
+
+static PyObject *log_keep(Log *self, PyObject *writes) {
+    if (!PyList_Check(writes)) return PyErr_Format(PyExc_TypeError, "a list is needed");
+    log_drop(self);
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(writes); i++) {
+        PyObject *key, *before;
+        long long event;
+        int first;
+        if (!PyArg_ParseTuple(PyList_GET_ITEM(writes, i), "OOLp", &key, &before, &event, &first)) return NULL;
+        if (log_append(self, key, before, event, (char)first) < 0) return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *log_clear(Log *self, PyObject *unused) {
+    log_drop(self);
+    PyDict_Clear(self->keys);
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef log_methods[] = {
+    {"note", (PyCFunction)log_note, METH_VARARGS, NULL},
+    {"writes", (PyCFunction)log_writes, METH_NOARGS, NULL},
+    {"keep", (PyCFunction)log_keep, METH_O, NULL},
+    {"clear", (PyCFunction)log_clear, METH_NOARGS, NULL},
+    {NULL}};
+
+static PyTypeObject LogType = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "streams.engine._quick.Log",
+    .tp_basicsize = sizeof(Log),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .tp_new = log_new,
+    .tp_traverse = (traverseproc)log_traverse,
+    .tp_clear = (inquiry)log_unlink,
+    .tp_dealloc = (destructor)log_dealloc,
+    .tp_members = log_members,
+    .tp_methods = log_methods,
+};
+
 /* -- a table's look-ups -------------------------------------------------------------------------------------------- */
 
 typedef struct {
@@ -128,17 +269,9 @@ static PyObject *cells_get(Cells *self, PyObject *key) {
     return PyObject_CallMethodOneArg((PyObject *)self, absent_name, key);
 }
 
-static int append(PyObject *log, PyObject *key, PyObject *old, long long number) {
-    PyObject *event = PyLong_FromLongLong(number);
-    if (event == NULL) return -1;
-    int bad = PyList_Append(log, key) < 0 || PyList_Append(log, old) < 0 || PyList_Append(log, event) < 0;
-    Py_DECREF(event);
-    return bad ? -1 : 0;
-}
-
 static int cells_write(Cursor *cursor, Cells *self, PyObject *key, PyObject *value) {
     PyObject *rows = of_table(cursor->rows, self->number), *log = of_table(cursor->logs, self->number);
-    if (rows == NULL || log == NULL || !PyDict_Check(rows) || !PyList_Check(log)) {
+    if (rows == NULL || log == NULL || !PyDict_Check(rows) || !Py_IS_TYPE(log, &LogType)) {
         PyErr_SetString(PyExc_TypeError, "this table has no rows here: it was declared after the worker had begun");
         return -1;
     }
@@ -146,7 +279,8 @@ static int cells_write(Cursor *cursor, Cells *self, PyObject *key, PyObject *val
     Py_INCREF(log);
     PyObject *old = PyDict_GetItemWithError(rows, key);
     int bad = old == NULL && PyErr_Occurred();
-    if (!bad) bad = append(log, key, old == NULL ? gone : old, cursor->number) < 0 || PyDict_SetItem(rows, key, value) < 0;
+    if (!bad)
+        bad = log_write((Log *)log, key, old == NULL ? gone : old, cursor->number) < 0 || PyDict_SetItem(rows, key, value) < 0;
     Py_DECREF(rows);
     Py_DECREF(log);
     return bad ? -1 : 0;
@@ -192,7 +326,10 @@ static PyTypeObject CellsType = {
 typedef struct {
     PyObject_HEAD
     Cursor *cursor;
-    PyObject *values; /* of the batch in hand */
+    PyObject *values; /* of the batch in hand; as bytes, where there is a decoder */
+    PyObject *decode; /* or NULL */
+    PyObject *mark;   /* what is not simple to decode has these bytes in it */
+    PyObject *ready;  /* the value at `at`, or NULL */
     Py_ssize_t at, end;
     char in_hand; /* whether the agent works on the value before `at` */
 } Values;
@@ -205,12 +342,17 @@ static PyMemberDef values_members[] = {
 static int values_traverse(Values *self, visitproc visit, void *arg) {
     Py_VISIT(self->cursor);
     Py_VISIT(self->values);
+    Py_VISIT(self->decode);
+    Py_VISIT(self->ready);
     return 0;
 }
 
 static int values_clear(Values *self) {
     Py_CLEAR(self->cursor);
     Py_CLEAR(self->values);
+    Py_CLEAR(self->decode);
+    Py_CLEAR(self->mark);
+    Py_CLEAR(self->ready);
     return 0;
 }
 
@@ -220,54 +362,77 @@ static void values_dealloc(Values *self) {
     Py_TYPE(self)->tp_free((PyObject *)self);
 }
 
-/* open(cursor, values, at, end): these come next. */
+/* open(cursor, values, at, decode, mark): these come next. */
 static PyObject *values_open(Values *self, PyObject *args) {
-    PyObject *cursor, *values;
-    Py_ssize_t at, end;
-    if (!PyArg_ParseTuple(args, "O!O!nn", &CursorType, &cursor, &PyList_Type, &values, &at, &end)) return NULL;
-    if (at < 0 || end > PyList_GET_SIZE(values)) {
-        PyErr_SetString(PyExc_IndexError, "beyond the batch");
+    PyObject *cursor, *values, *decode = Py_None, *mark = NULL;
+    Py_ssize_t at;
+    if (!PyArg_ParseTuple(args, "O!O!n|OS", &CursorType, &cursor, &PyList_Type, &values, &at, &decode, &mark)) return NULL;
+    if (at < 0) {
+        PyErr_SetString(PyExc_IndexError, "before the batch");
         return NULL;
     }
-    Py_INCREF(cursor);
-    Py_XSETREF(self->cursor, (Cursor *)cursor);
-    Py_INCREF(values);
-    Py_XSETREF(self->values, values);
+    Py_XSETREF(self->cursor, (Cursor *)Py_NewRef(cursor));
+    Py_XSETREF(self->values, Py_NewRef(values));
+    Py_XSETREF(self->decode, decode == Py_None ? NULL : Py_NewRef(decode));
+    Py_XSETREF(self->mark, Py_XNewRef(mark));
+    Py_CLEAR(self->ready);
     self->at = at;
-    self->end = end;
+    self->end = PyList_GET_SIZE(values);
     self->in_hand = 0;
     Py_RETURN_NONE;
 }
 
-static int has_next(Values *self) {
-    return self->values != NULL && self->at < self->end && self->at < PyList_GET_SIZE(self->values);
+/* Has the next value at hand; false when there is none, or when it cannot simply be decoded. */
+static int get_ready(Values *self) {
+    if (self->ready != NULL) return 1;
+    if (self->values == NULL || self->at >= self->end || self->at >= PyList_GET_SIZE(self->values)) return 0;
+    PyObject *value = PyList_GET_ITEM(self->values, self->at);
+    if (self->decode == NULL) {
+        self->ready = Py_NewRef(value);
+        return 1;
+    }
+    if (!PyBytes_CheckExact(value)) return 0;
+    Py_ssize_t n = PyBytes_GET_SIZE(value), marked = self->mark ? PyBytes_GET_SIZE(self->mark) : 0;
+    if (marked && memmem(PyBytes_AS_STRING(value), n, PyBytes_AS_STRING(self->mark), marked)) return 0;
+    self->ready = PyObject_CallOneArg(self->decode, value);
+    if (self->ready == NULL && PyErr_ExceptionMatches(PyExc_Exception)) PyErr_Clear(); /* in Python it is told what was wrong */
+    return self->ready != NULL;
 }
 
 static PyObject *take(Values *self) {
-    PyObject *value = PyList_GET_ITEM(self->values, self->at);
+    PyObject *value = self->ready;
+    self->ready = NULL;
     self->at++;
     self->in_hand = 1;
-    Py_INCREF(value);
     return value;
 }
 
 /* take(): the next one, without looking up. */
 static PyObject *values_take(Values *self, PyObject *unused) {
-    if (has_next(self)) return take(self);
-    PyErr_SetNone(PyExc_IndexError);
+    if (get_ready(self)) return take(self);
+    if (!PyErr_Occurred()) PyErr_SetNone(PyExc_IndexError);
     return NULL;
 }
 
+static PyObject *values_ready(Values *self, PyObject *unused) {
+    int ready = get_ready(self);
+    return PyErr_Occurred() ? NULL : PyBool_FromLong(ready);
+}
+
 static PyObject *values_anext(Values *self) {
-    int look_up = !has_next(self);
+    int look_up = 0;
     if (self->in_hand) {
+        Cursor *cursor = self->cursor;
         self->in_hand = 0;
-        self->cursor->number++;
-        look_up |= self->cursor->number >= self->cursor->limit;
+        for (Py_ssize_t i = 0; cursor->logs != NULL && PyList_Check(cursor->logs) && i < PyList_GET_SIZE(cursor->logs); i++) {
+            PyObject *log = PyList_GET_ITEM(cursor->logs, i);
+            if (Py_IS_TYPE(log, &LogType)) log_end((Log *)log, cursor->number);
+        }
+        cursor->number++;
+        look_up = cursor->number >= cursor->limit;
     }
-    if (look_up) return PyObject_CallMethodNoArgs((PyObject *)self, more_name);
-    Py_INCREF(self);
-    return (PyObject *)self;
+    if (look_up || !get_ready(self)) return PyErr_Occurred() ? NULL : PyObject_CallMethodNoArgs((PyObject *)self, more_name);
+    return Py_NewRef(self);
 }
 
 static PyObject *itself(PyObject *self) {
@@ -277,7 +442,7 @@ static PyObject *itself(PyObject *self) {
 
 /* Awaiting what `__anext__` returned gives the value at once, without a turn of the event loop. */
 static PySendResult values_send(Values *self, PyObject *unused, PyObject **result) {
-    if (!has_next(self)) {
+    if (self->ready == NULL) {
         PyErr_SetString(PyExc_RuntimeError, "awaited twice");
         return PYGEN_ERROR;
     }
@@ -304,7 +469,8 @@ static PyAsyncMethods values_async = {
 };
 
 static PyMethodDef values_methods[] = {
-    {"open", (PyCFunction)values_open, METH_VARARGS, "open(cursor, values, at, end): these come next."},
+    {"open", (PyCFunction)values_open, METH_VARARGS, "open(cursor, values, at, decode, mark): these come next."},
+    {"ready", (PyCFunction)values_ready, METH_NOARGS, "Whether the next value is there, and could be decoded."},
     {"take", (PyCFunction)values_take, METH_NOARGS, "The next value; raises IndexError."},
     {NULL}};
 
@@ -347,7 +513,7 @@ PyMODINIT_FUNC PyInit__quick(void) {
     more_name = PyUnicode_InternFromString("more");
     PyObject *module = PyModule_Create(&module_of);
     if (module == NULL || !absent_name || !delete_name || !slow_name || !more_name) return NULL;
-    if (PyModule_AddType(module, &CursorType) < 0 || PyModule_AddType(module, &CellsType) < 0 ||
+    if (PyModule_AddType(module, &CursorType) < 0 || PyModule_AddType(module, &LogType) < 0 || PyModule_AddType(module, &CellsType) < 0 ||
         PyModule_AddType(module, &ValuesType) < 0) {
         Py_DECREF(module);
         return NULL;

@@ -19,7 +19,6 @@ from streams.engine.rows import GONE, Rows
 FOREVER = 1 << 62
 OUTSIDE = -1  # number of the event of what no event has sent
 EACH = 40  # bits in which a stream counts its events
-EVENT = 2  # place of the event's number in a log of writes: key, value before, event
 
 
 # A record that an agent sends: number of the event that caused it, topic, key, value, partition or -1, timestamp in
@@ -35,17 +34,49 @@ class Change(NamedTuple):
     rows: dict[Any, Any]  # newest value by key, or GONE
 
 
-class Shard:
-    """One partition number.
+# A write: key, value before, number of the event, whether it is the first of its key.
+Write = tuple[Any, Any, int, bool]
 
-    `logs` has one flat list per table: key, value before, number of the event, for each write. Undoing an event walks
-    it, and what a transaction must write are its distinct keys: nothing else is kept per write.
+
+class PlainLog:
+    """The writes to one table and partition, where `quick.c` could not be compiled.
+
+    `keys` are those written since it was cleared: what a transaction must write. Single writes are kept for undoing them;
+    compiled, only as long as some event may be undone.
     """
+
+    __slots__ = ("_writes", "keys")
+
+    def __init__(self) -> None:
+        self.keys: dict[Any, None] = {}
+        self._writes: list[Write] = []
+
+    def note(self, key: Any, before: Any, event: int) -> None:
+        self._writes.append((key, before, event, key not in self.keys))
+        self.keys[key] = None
+
+    def writes(self) -> list[Write]:
+        return self._writes
+
+    def keep(self, writes: list[Write]) -> None:
+        """These writes and no others."""
+        self._writes = writes
+
+    def clear(self) -> None:
+        self.keys.clear()
+        self._writes = []
+
+
+Log: Any = quick.Log if quick else PlainLog
+
+
+class Shard:
+    """One partition number."""
 
     def __init__(self, number: int, rows: Sequence[Rows]) -> None:
         self.number = number
         self.rows: list[Rows] = list(rows)
-        self.logs: list[list[Any]] = [[] for _ in rows]
+        self.logs: list[Any] = [Log() for _ in rows]
         self.outputs: list[Output] = []
         self.stored: list[Position] = [NOWHERE] * len(self.rows)  # by table, as the changelog has it
         self.next: dict[str, int] = {}  # by source topic: everything below is in the rows
@@ -56,22 +87,22 @@ class Shard:
     def undo(self, event: int) -> list[Any]:
         """Takes back what an event wrote and sent; the `sent` handles of its outputs."""
         for rows, log in zip(self.rows, self.logs, strict=True):
-            if event in log[EVENT::3]:
-                log[:] = _without(event, log, rows)
+            if _wrote(event, log):
+                _undo(event, log, rows)
         mine = [output[-1] for output in self.outputs if output[0] == event]
         self.outputs[:] = [output for output in self.outputs if output[0] != event]
         return mine
 
     def touched(self, event: int) -> bool:
         """Whether an event has written or sent something that is not yet committed."""
-        return any(event in log[EVENT::3] for log in self.logs) or any(output[0] == event for output in self.outputs)
+        return any(_wrote(event, log) for log in self.logs) or any(output[0] == event for output in self.outputs)
 
     def take(self) -> tuple[list[Change], list[Output]]:
         """What is to be committed; from now on it counts as being on its way."""
         changes = [
-            Change(table, self.number, {key: rows.get(key, GONE) for key in dict.fromkeys(log[::3])})
+            Change(table, self.number, {key: rows.get(key, GONE) for key in log.keys})
             for table, (rows, log) in enumerate(zip(self.rows, self.logs, strict=True))
-            if log
+            if log.keys
         ]
         outputs = list(self.outputs)
         for log in self.logs:
@@ -117,7 +148,7 @@ class Shadow(Shard):
         self.rows, self.logs, self.outputs = list(shard.rows), list(shard.logs), []
         for table in known:
             self.rows[table] = Veil(shard.rows[table])
-            self.logs[table] = []
+            self.logs[table] = Log()
 
     def forget(self) -> None:
         """The record is done: what was sent went out when it was folded first."""
@@ -171,7 +202,7 @@ class Cursor(quick.Cursor if quick else Plain):  # type: ignore[misc]
         Cursor.streams += 1
         self.number = self.base = Cursor.streams << EACH
         self.rows: list[Rows] = []
-        self.logs: list[list[Any]] = []
+        self.logs: list[Any] = []
         self.outputs: list[Output] = []
         self.limit = 0
         self.taken = 1  # events in hand
@@ -189,16 +220,22 @@ if quick:
     quick.begin(current, GONE)
 
 
-def _without(event: int, log: list[Any], rows: Rows) -> list[Any]:
-    """The log without an event's writes, which are taken back. Another event's write on top of one stays."""
-    kept: list[Any] = []
-    before: dict[Any, Any] = {}
-    for at in range(0, len(log), 3):
-        key, old, number = log[at : at + 3]
+def _wrote(event: int, log: Any) -> bool:
+    return any(number == event for _, _, number, _ in log.writes())
+
+
+def _undo(event: int, log: Any, rows: Rows) -> None:
+    """Takes an event's writes back. Another event's write on top of one stays."""
+    kept: list[Write] = []
+    taken: dict[Any, tuple[Any, bool]] = {}
+    for key, before, number, first in log.writes():
         if number == event:
-            before.setdefault(key, old)
+            taken.setdefault(key, (before, first))
         else:
-            kept += (key, before.pop(key, old), number)
-    for key, old in before.items():
-        rows.restore(key, old)
-    return kept
+            before, first = taken.pop(key, (before, first))
+            kept.append((key, before, number, first))
+    log.keep(kept)
+    for key, (before, first) in taken.items():
+        rows.restore(key, before)
+        if first:
+            del log.keys[key]

@@ -17,7 +17,7 @@ from streams.engine.compiled import quick
 from streams.engine.dead import Refused
 from streams.engine.event import Moving
 from streams.engine.shard import Cursor, current
-from streams.engine.topic import Broken, Topic, Undecodable
+from streams.engine.topic import Broken, Raw, Topic, Undecodable
 from streams.engine.work import LOOK, SLICE, Stopped, shares
 
 NO_ACKS = "an agent cannot acknowledge by hand: an event is done when the agent asks for the next one; leave noack out"
@@ -62,9 +62,13 @@ class Stream(FaustStream[Any]):
                 if number >= cursor.limit and not await self._goes_on():
                     break
 
+    @property
+    def _handles(self) -> bool:
+        """Whether there is more to do with values than to hand them out."""
+        return bool(self._processors) or self.join_strategy is not None
+
     def _odd(self, values: list[Any]) -> bool:
-        """Whether there is more to do than to hand them out."""
-        return bool(self._processors) or self.join_strategy is not None or type(values) is Broken
+        return self._handles or type(values) is Broken
 
     async def _processed(self, values: list[Any]) -> AsyncIterator[Any]:
         """With processors, filters, and values that cannot be decoded."""
@@ -103,8 +107,8 @@ class Stream(FaustStream[Any]):
     def _over(self, cursor: Cursor) -> bool:
         return self.should_stop or (cursor.batch is not None and cursor.batch.dropped)
 
-    async def _batches(self) -> AsyncGenerator[list[Any], None]:
-        """Batch after batch, decoded; what a failed agent left of one comes first."""
+    async def _batches(self, lazily: bool = False) -> AsyncGenerator[list[Any], None]:
+        """Batch after batch, decoded, or `Raw` when that will do; what a failed agent left of one comes first."""
         self._finalized = True
         self._reader = reader = object()
         started = await self.maybe_start()
@@ -124,7 +128,7 @@ class Stream(FaustStream[Any]):
                         yield [batch.value]
                         continue
                 if not batch.dropped:
-                    values = self._open(batch, cursor, event)
+                    values = self._open(batch, cursor, event, lazily)
                     cursor.resting = False
                     yield values
                     cursor.resting = True
@@ -189,8 +193,7 @@ class Stream(FaustStream[Any]):
                 return batch
             queue._queue.appendleft(batch)  # a commit began while we waited
 
-    def _open(self, batch: Batch, cursor: Cursor, event: Moving) -> list[Any]:
-        channel = self.channel
+    def _open(self, batch: Batch, cursor: Cursor, event: Moving, lazily: bool) -> list[Any]:
         if cursor.batch is not batch:
             cursor.batch, cursor.base = batch, cursor.number
             if not batch.shared:
@@ -199,11 +202,16 @@ class Stream(FaustStream[Any]):
             cursor.enter(batch.shard)
         self.current_event = event
         _current_event.set(weakref.ref(event))
-        values = batch.values.get(channel.kind)
-        if values is None:
-            values = batch.values[channel.kind] = channel.decode_batch(batch.messages)
         self.app.consumer.delivery.moved()
         cursor.limit = cursor.number + LOOK
+        raw = self.channel.raw_batch(batch.messages) if lazily and not batch.shared and not self._handles else None
+        return self._decoded(batch) if raw is None else raw
+
+    def _decoded(self, batch: Batch) -> list[Any]:
+        kind = self.channel.kind
+        values = batch.values.get(kind)
+        if values is None:
+            values = batch.values[kind] = self.channel.decode_batch(batch.messages)
         return values
 
     def _close(self, batch: Batch, cursor: Cursor, consumer: Any) -> None:
@@ -292,7 +300,7 @@ class Reader(quick.Values if quick else object):  # type: ignore[misc]
     """`Stream._values`, with the step from one event to the next compiled; what is not such a step is here."""
 
     def __init__(self, stream: Stream) -> None:
-        self._stream, self._batches = stream, stream._batches()
+        self._stream, self._batches = stream, stream._batches(lazily=True)
         self._rest: Any = None  # of a batch that is processed value by value
 
     async def more(self) -> Any:
@@ -305,18 +313,23 @@ class Reader(quick.Values if quick else object):  # type: ignore[misc]
                     return value
                 self._rest = None
             elif self.at < self.end and await stream._goes_on():
-                return self.take()
-            self.open(NOWHERE, [], 0, 0)
+                if self.ready():
+                    return self.take()
+                self._rest = stream._processed(stream._decoded(stream.cursor.batch))
+                self.open(NOWHERE, [], 0)
+                continue
+            self.open(NOWHERE, [], 0)
             values = await anext(self._batches)
             if stream._odd(values):
                 self._rest = stream._processed(values)
                 continue
-            self.open(stream.cursor, values, stream.cursor.number - stream.cursor.base, len(values))
-            if self.at < self.end:
+            at = stream.cursor.number - stream.cursor.base
+            self.open(stream.cursor, values, at, *((values.decode, values.mark) if type(values) is Raw else ()))
+            if self.ready():
                 return self.take()
 
     async def aclose(self) -> None:
-        self.open(NOWHERE, [], 0, 0)
+        self.open(NOWHERE, [], 0)
         if self._rest is not None:
             await self._rest.aclose()
         await self._batches.aclose()

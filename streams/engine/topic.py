@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import cached_property
 from typing import Any, cast
@@ -36,6 +36,15 @@ class Broken(list[Any]):
     """Values of which some are `Undecodable`."""
 
 
+class Raw(list[Any]):
+    """Bytes that `decode` makes values of, but for those with the mark in them: an event that is decoded when its turn comes
+    is still in the processor's cache."""
+
+    def __init__(self, raws: Iterable[bytes | None], decode: Callable[[bytes], Any], mark: bytes) -> None:
+        super().__init__(raws)
+        self.decode, self.mark = decode, mark
+
+
 class Topic(FaustTopic):
     """`open_events` above one: agents with concurrency read it, record by record."""
 
@@ -58,6 +67,13 @@ class Topic(FaustTopic):
         if kind is None and isinstance(serializer, Codec):
             return cast("Callable[[bytes], Any]", serializer.loads if serializer.children else serializer._loads)
         return _decode if serializer == "json" and kind in (None, dict, list) else None
+
+    def raw_batch(self, messages: list[Message]) -> Raw | None:
+        """What can be decoded one by one as it is handed out; None where more than a function is needed."""
+        plain = self._plain
+        if plain is None or plain is _itself:
+            return None
+        return Raw(map(Message.value, messages), plain, BLESSED if plain is _decode else b"")
 
     def decode_batch(self, messages: list[Message]) -> list[Any]:
         """The values; `Broken` ones where some are `Undecodable`."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 import statistics
 import time
-from collections.abc import Callable
 from typing import Any
 
 from faust.types import StreamT
@@ -15,7 +14,7 @@ from faust.types import StreamT
 from cli.bench.peers.run import Asked, Stopwatch, fresh, options, tell
 from streams import engine
 
-LOOK = 100  # events
+LOOK = 0.002  # seconds between two looks at how many events are done: counting each would be part of what is measured
 PATIENCE = 60.0  # seconds for the first event
 
 
@@ -29,16 +28,16 @@ def main() -> None:
 
 async def measured(run: Asked, group: str) -> None:
     app = made(run, group)
-    watch, over = Stopwatch(run), asyncio.Event()
+    watch = Stopwatch(run)
     delays: list[float] = []
-    WORKLOADS[run.workload](app, run, watch, over, delays)
+    WORKLOADS[run.workload](app, run, delays)
     began = time.perf_counter()
     await app.start()
     try:
         if run.workload == "recover":
             await recovered(app, began)
             return
-        await done(app, over, run.seconds + PATIENCE)
+        await done(app, watch, run.seconds + PATIENCE)
         while not app.consumer.committed_all():
             await app.consumer.commit()
         await app.consumer.commits.under_way()
@@ -52,15 +51,19 @@ async def measured(run: Asked, group: str) -> None:
         await app.stop()
 
 
-async def done(app: engine.App, over: asyncio.Event, within: float) -> None:
-    """Raises what ended the app, or TimeoutError."""
+async def done(app: engine.App, watch: Stopwatch, within: float) -> None:
+    """Until the watch is over. Raises what ended the app, or TimeoutError."""
     deadline = time.monotonic() + within
-    while not over.is_set():
+    while not watch.over:
+        if more := app.consumer.work.counted() - watch.events:
+            watch.count(more)
+        elif not watch.events:
+            watch.start()  # again and again, until the first event is done
         if app.crashed:
             raise app.crash_reason or engine.Stopped("the app crashed")
         if time.monotonic() > deadline:
             raise TimeoutError
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(LOOK)
 
 
 def made(run: Asked, group: str) -> engine.App:
@@ -80,28 +83,25 @@ def made(run: Asked, group: str) -> engine.App:
     )
 
 
-def noop(app: engine.App, run: Asked, watch: Stopwatch, over: asyncio.Event, _: list[float]) -> None:
+def noop(app: engine.App, run: Asked, _: list[float]) -> None:
     async def work(events: StreamT[Any]) -> None:
         async for _ in events:
-            count()
+            pass
 
-    count = counter(watch, over)
     app.agent(source(app, run))(work)
 
 
-def total(app: engine.App, run: Asked, watch: Stopwatch, over: asyncio.Event, _: list[float]) -> None:
+def total(app: engine.App, run: Asked, _: list[float]) -> None:
     sums = app.Table("sums", default=int, key_type=str, value_type=int)
 
     async def work(events: StreamT[Any]) -> None:
         async for event in events:
             sums[event["user"]] += event["amount"]
-            count()
 
-    count = counter(watch, over)
     app.agent(source(app, run))(work)
 
 
-def typed(app: engine.App, run: Asked, watch: Stopwatch, over: asyncio.Event, _: list[float]) -> None:
+def typed(app: engine.App, run: Asked, _: list[float]) -> None:
     """The same over typed Avro events."""
     from cli.bench.peers.click import Click, Clicks
 
@@ -110,13 +110,11 @@ def typed(app: engine.App, run: Asked, watch: Stopwatch, over: asyncio.Event, _:
     async def work(events: StreamT[Click]) -> None:
         async for event in events:
             sums[event.user] += event.amount
-            count()
 
-    count = counter(watch, over)
     app.agent(app.topic(run.topic, key_type=bytes, value_serializer=Clicks()))(work)
 
 
-def two(app: engine.App, run: Asked, watch: Stopwatch, over: asyncio.Event, delays: list[float]) -> None:
+def two(app: engine.App, run: Asked, delays: list[float]) -> None:
     sums = app.Table("sums", default=int, key_type=str, value_type=int)
     counts = app.Table("counts", default=int, key_type=str, value_type=int)
     outputs = app.topic(f"{run.topic}-out-engine", key_type=bytes, value_serializer="json")
@@ -127,13 +125,11 @@ def two(app: engine.App, run: Asked, watch: Stopwatch, over: asyncio.Event, dela
             counts[user] += 1
             sums[user] = told = sums[user] + event["amount"]
             await outputs.send(key=user.encode(), value={"u": user, "t": told})
-            count()
 
-    count = counter(watch, over)
     app.agent(source(app, run))(work)
 
 
-def latency(app: engine.App, run: Asked, watch: Stopwatch, over: asyncio.Event, delays: list[float]) -> None:
+def latency(app: engine.App, run: Asked, delays: list[float]) -> None:
     """From the time in the event to its row; the outputs, read by somebody else, carry that time on."""
     sums = app.Table("sums", default=int, key_type=str, value_type=int)
     outputs = app.topic(f"{run.topic}-out-engine", key_type=bytes, value_serializer="json")
@@ -143,13 +139,11 @@ def latency(app: engine.App, run: Asked, watch: Stopwatch, over: asyncio.Event, 
             sums[event["user"]] += event["amount"]
             delays.append(time.time() - event["ts"])
             await outputs.send(key=None, value={"ts": event["ts"]})
-            if watch.count():
-                over.set()
 
     app.agent(source(app, run))(work)
 
 
-def usage(app: engine.App, run: Asked, watch: Stopwatch, over: asyncio.Event, _: list[float]) -> None:
+def usage(app: engine.App, run: Asked, _: list[float]) -> None:
     """`usage.recorded` as it is: Avro, envelope, verdict, totals."""
     from streams.ledger import Ledger
     from streams.tables import declared, sending
@@ -161,25 +155,8 @@ def usage(app: engine.App, run: Asked, watch: Stopwatch, over: asyncio.Event, _:
     async def work(events: StreamT[bytes]) -> None:
         async for event in events.events():
             ledger.take(event.message)
-            if watch.count():
-                over.set()
 
     app.agent(topic)(work)
-
-
-def counter(watch: Stopwatch, over: asyncio.Event) -> Callable[[], None]:
-    """Looks at the clock now and then: a look at each event would be a twentieth of what is measured."""
-    left = LOOK
-
-    def count() -> None:
-        nonlocal left
-        left -= 1
-        if not left:
-            left = LOOK
-            if watch.count(LOOK):
-                over.set()
-
-    return count
 
 
 def source(app: engine.App, run: Asked) -> Any:
