@@ -120,7 +120,7 @@ class Worker:
         """Counts, sends the count, and fails on some events after it has done both."""
         key, number = entry.key, self.cursor.number
         rows = shard.rows[0]
-        shard.logs[0].note(key, rows.get(key, GONE), number)
+        shard.logs[0].note(key, rows.get(key, 0) + 1, rows.get(key, GONE), number)
         rows[key] = rows.get(key, 0) + 1
         shard.outputs.append((number, OUT, key, entry.value, shard.number, 0, None, None))
         if entry.value % 7 == 3:

@@ -18,7 +18,7 @@ from streams import engine
 from streams.engine.codec import codec
 from streams.engine.compiled import quick
 from streams.engine.position import Position, encode
-from streams.engine.rows import Rows, StoredRows
+from streams.engine.rows import GONE, Rows, StoredRows
 from streams.engine.shard import Cursor, Shard, current
 from topics.rows import PositionRow
 
@@ -127,8 +127,9 @@ def test_what_is_left_are_the_writes_of_the_events_that_did_not_fail(tmp_path_fa
     expected = {"a": 1} | {key: value for event, key, value in written if event not in failed}
     assert rows == {key: value for key, value in expected.items() if value}
     (changes, _), kept = shard.take(), {key for event, key, _ in written if event not in failed}
-    assert {key for change in changes for key in change.rows} == kept
-    assert not any(log.keys or log.writes() for log in shard.logs)
+    changed = {key: value for change in changes for key, value in change.rows.items()}
+    assert changed == {key: rows.get(key, GONE) for key in kept}
+    assert not any(log.rows or log.writes() for log in shard.logs)
 
 
 class Hand:

@@ -131,7 +131,7 @@ class Commits:
             shard = self.work.shards.get(number)
             if shard is not None:
                 for rows, log in zip(shard.rows, shard.logs, strict=True):
-                    rows.settle(log.keys)
+                    rows.settle(log.rows)
         self.app.monitor.on_tp_commit({TP(*place): end for place, end in cut.offsets.items()})
         self.delivery.told_less()
 

@@ -87,26 +87,26 @@ static Cursor *cursor_now(void) {
 typedef struct {
     PyObject *key, *before;
     long long event;
-    char first; /* of its key since the log was cleared */
+    char first; /* of its key since the rows were taken */
 } Write;
 
 typedef struct {
     PyObject_HEAD
-    PyObject *keys; /* written since the log was cleared */
+    PyObject *rows; /* written since they were taken: the newest value by key, or GONE */
     Write *writes;  /* of events that may be undone */
     Py_ssize_t n, room;
 } Log;
 
-static PyMemberDef log_members[] = {{"keys", T_OBJECT_EX, offsetof(Log, keys), READONLY, NULL}, {NULL}};
+static PyMemberDef log_members[] = {{"rows", T_OBJECT_EX, offsetof(Log, rows), READONLY, NULL}, {NULL}};
 
 static PyObject *log_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     Log *self = (Log *)type->tp_alloc(type, 0);
-    if (self != NULL && (self->keys = PyDict_New()) == NULL) Py_CLEAR(self);
+    if (self != NULL && (self->rows = PyDict_New()) == NULL) Py_CLEAR(self);
     return (PyObject *)self;
 }
 
 static int log_traverse(Log *self, visitproc visit, void *arg) {
-    Py_VISIT(self->keys);
+    Py_VISIT(self->rows);
     for (Py_ssize_t i = 0; i < self->n; i++) {
         Py_VISIT(self->writes[i].key);
         Py_VISIT(self->writes[i].before);
@@ -114,7 +114,7 @@ static int log_traverse(Log *self, visitproc visit, void *arg) {
     return 0;
 }
 
-/* Forgets single writes, not which keys were written. */
+/* Forgets single writes, not the rows. */
 static void log_drop(Log *self) {
     while (self->n > 0) {
         Write last = self->writes[--self->n];
@@ -125,7 +125,7 @@ static void log_drop(Log *self) {
 
 static int log_unlink(Log *self) {
     log_drop(self);
-    Py_CLEAR(self->keys);
+    Py_CLEAR(self->rows);
     return 0;
 }
 
@@ -151,10 +151,10 @@ static int log_append(Log *self, PyObject *key, PyObject *before, long long even
     return 0;
 }
 
-static int log_write(Log *self, PyObject *key, PyObject *before, long long event) {
-    Py_ssize_t known = PyDict_GET_SIZE(self->keys);
-    if (PyDict_SetItem(self->keys, key, Py_None) < 0) return -1;
-    return log_append(self, key, before, event, PyDict_GET_SIZE(self->keys) > known);
+static int log_write(Log *self, PyObject *key, PyObject *value, PyObject *before, long long event) {
+    Py_ssize_t known = PyDict_GET_SIZE(self->rows);
+    if (PyDict_SetItem(self->rows, key, value) < 0) return -1;
+    return log_append(self, key, before, event, PyDict_GET_SIZE(self->rows) > known);
 }
 
 /* An event is over: unless another one wrote too, and may still be undone, its writes need not be kept. */
@@ -165,9 +165,10 @@ static void log_end(Log *self, long long event) {
 }
 
 static PyObject *log_note(Log *self, PyObject *args) {
-    PyObject *key, *before;
+    PyObject *key, *value, *before;
     long long event;
-    if (!PyArg_ParseTuple(args, "OOL", &key, &before, &event) || log_write(self, key, before, event) < 0) return NULL;
+    if (!PyArg_ParseTuple(args, "OOOL", &key, &value, &before, &event)) return NULL;
+    if (log_write(self, key, value, before, event) < 0) return NULL;
     Py_RETURN_NONE;
 }
 
@@ -195,17 +196,19 @@ static PyObject *log_keep(Log *self, PyObject *writes) {
     Py_RETURN_NONE;
 }
 
-static PyObject *log_clear(Log *self, PyObject *unused) {
+static PyObject *log_take(Log *self, PyObject *unused) {
+    PyObject *rows = self->rows, *none = PyDict_New();
+    if (none == NULL) return NULL;
+    self->rows = none;
     log_drop(self);
-    PyDict_Clear(self->keys);
-    Py_RETURN_NONE;
+    return rows;
 }
 
 static PyMethodDef log_methods[] = {
     {"note", (PyCFunction)log_note, METH_VARARGS, NULL},
     {"writes", (PyCFunction)log_writes, METH_NOARGS, NULL},
     {"keep", (PyCFunction)log_keep, METH_O, NULL},
-    {"clear", (PyCFunction)log_clear, METH_NOARGS, NULL},
+    {"take", (PyCFunction)log_take, METH_NOARGS, NULL},
     {NULL}};
 
 static PyTypeObject LogType = {
@@ -280,7 +283,7 @@ static int cells_write(Cursor *cursor, Cells *self, PyObject *key, PyObject *val
     PyObject *old = PyDict_GetItemWithError(rows, key);
     int bad = old == NULL && PyErr_Occurred();
     if (!bad)
-        bad = log_write((Log *)log, key, old == NULL ? gone : old, cursor->number) < 0 || PyDict_SetItem(rows, key, value) < 0;
+        bad = log_write((Log *)log, key, value, old == NULL ? gone : old, cursor->number) < 0 || PyDict_SetItem(rows, key, value) < 0;
     Py_DECREF(rows);
     Py_DECREF(log);
     return bad ? -1 : 0;

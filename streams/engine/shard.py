@@ -41,19 +41,19 @@ Write = tuple[Any, Any, int, bool]
 class PlainLog:
     """The writes to one table and partition, where `quick.c` could not be compiled.
 
-    `keys` are those written since it was cleared: what a transaction must write. Single writes are kept for undoing them;
-    compiled, only as long as some event may be undone.
+    `rows` are those written since they were taken, the newest value by key, or GONE: what a transaction must write. Single
+    writes are kept for undoing them; compiled, only as long as some event may be undone.
     """
 
-    __slots__ = ("_writes", "keys")
+    __slots__ = ("_writes", "rows")
 
     def __init__(self) -> None:
-        self.keys: dict[Any, None] = {}
+        self.rows: dict[Any, Any] = {}
         self._writes: list[Write] = []
 
-    def note(self, key: Any, before: Any, event: int) -> None:
-        self._writes.append((key, before, event, key not in self.keys))
-        self.keys[key] = None
+    def note(self, key: Any, value: Any, before: Any, event: int) -> None:
+        self._writes.append((key, before, event, key not in self.rows))
+        self.rows[key] = value
 
     def writes(self) -> list[Write]:
         return self._writes
@@ -62,9 +62,10 @@ class PlainLog:
         """These writes and no others."""
         self._writes = writes
 
-    def clear(self) -> None:
-        self.keys.clear()
-        self._writes = []
+    def take(self) -> dict[Any, Any]:
+        """The rows, which count as being on their way from now on."""
+        taken, self.rows, self._writes = self.rows, {}, []
+        return taken
 
 
 Log: Any = quick.Log if quick else PlainLog
@@ -99,14 +100,8 @@ class Shard:
 
     def take(self) -> tuple[list[Change], list[Output]]:
         """What is to be committed; from now on it counts as being on its way."""
-        changes = [
-            Change(table, self.number, {key: rows.get(key, GONE) for key in log.keys})
-            for table, (rows, log) in enumerate(zip(self.rows, self.logs, strict=True))
-            if log.keys
-        ]
+        changes = [Change(table, self.number, log.take()) for table, log in enumerate(self.logs) if log.rows]
         outputs = list(self.outputs)
-        for log in self.logs:
-            log.clear()
         self.outputs.clear()
         return changes, outputs
 
@@ -238,4 +233,6 @@ def _undo(event: int, log: Any, rows: Rows) -> None:
     for key, (before, first) in taken.items():
         rows.restore(key, before)
         if first:
-            del log.keys[key]
+            del log.rows[key]
+        else:
+            log.rows[key] = before

@@ -98,7 +98,7 @@ class Table(quick.Cells if quick else Plain, FaustTable[Any, Any]):  # type: ign
             raise TypeError(OUTSIDE) from None
         number = self.number
         rows = cursor.rows[number]
-        cursor.logs[number].note(key, rows.get(key, GONE), cursor.number)
+        cursor.logs[number].note(key, value, rows.get(key, GONE), cursor.number)
         rows[key] = value
         if self.windowed:
             self._maybe_set_key_ttl(key, cursor.shard.number)
@@ -110,7 +110,7 @@ class Table(quick.Cells if quick else Plain, FaustTable[Any, Any]):  # type: ign
         rows = cursor.rows[self.number]
         before = rows[key]  # read from RocksDB, so that undoing it has something to restore
         rows.delete(key)
-        cursor.logs[self.number].note(key, before, cursor.number)
+        cursor.logs[self.number].note(key, GONE, before, cursor.number)
         if self.windowed:
             self._maybe_del_key_ttl(key, cursor.shard.number)
 
