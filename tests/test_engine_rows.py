@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -176,6 +177,30 @@ def test_a_key_that_cannot_be_a_key_is_refused(table: Any) -> None:
         table[[]] = 1
     fails(table)
     assert table["a"] == 1
+
+
+def test_rows_are_there_before_and_after_they_are_in_rocksdb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Committed rows are read back wherever they are, and a store that was never closed goes on from what it holds."""
+    monkeypatch.setattr("streams.engine.rows.MOST", 5)
+    monkeypatch.setattr("streams.engine.rows.PORTION", 2)
+    made = StoredRows(PLAIN, tmp_path / "t", 0)
+    made.load({b'"%d"' % n: b"%d" % n for n in range(7)}, b"p7", 7)  # enough to be written at once
+    made.keep({b'"1"': None, b'"2"': b"20", b'"8"': b"8"}, b"p9", 9)  # put off
+    made.settle(())  # nothing is cached from here on
+    expected = {"0": 0, "2": 20, "3": 3, "4": 4, "5": 5, "6": 6, "8": 8}
+    assert len(made) == 0 and len(made.later) == 3
+    assert sorted(made.everything()) == sorted(expected)
+    assert {key: made[key] for key in expected} == expected
+    with pytest.raises(KeyError):
+        made["1"]
+    shutil.copytree(tmp_path / "t", tmp_path / "killed")
+    killed = StoredRows(PLAIN, tmp_path / "killed", 0)
+    assert (killed.start, killed.position, killed["1"], killed["2"]) == (7, b"p7", 1, 2)
+    made.close()
+    again = StoredRows(PLAIN, tmp_path / "t", 0)
+    assert (again.start, again.position) == (9, b"p9") and sorted(again.everything()) == sorted(expected)
+    for one in (again, killed):
+        one.close()
 
 
 def test_the_position_is_the_same_record_on_both_sides() -> None:

@@ -1,19 +1,27 @@
 """Where the rows of one table and partition lie: in memory, or in RocksDB behind a cache.
 
-Both are dictionaries: what an agent reads and writes is a plain look-up. RocksDB is written after the commit, rows and
-changelog offset together, so it never holds what the log does not.
+Both are dictionaries: what an agent reads and writes is a plain look-up. RocksDB is written some time after the commit, rows
+and changelog offset together, so it never holds what the log does not; what it does not hold yet is read back from there.
 """
 
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 from streams.engine.codec import Codec
 
 GONE: Any = type("Gone", (), {"__repr__": lambda _: "GONE"})()  # in the place of a value: there is none
+
+
+LATER, MOST = 5.0, 100_000  # seconds, and rows, that writing to RocksDB is put off
+PORTION = 2_000  # rows written in one go: it keeps the interpreter
+
+NOT_HERE: Any = object()
 
 
 class Rows(dict[Any, Any]):
@@ -65,7 +73,10 @@ class Rows(dict[Any, Any]):
 
 
 class StoredRows(Rows):
-    """In RocksDB; this dictionary is the cache, which also holds what is not yet committed."""
+    """In RocksDB; this dictionary is the cache, which also holds what is not yet committed.
+
+    A row that changes again and again is written to RocksDB once in a while, not at each commit.
+    """
 
     OFFSET, POSITION = b"\xff@next", b"\xff@position"  # no key: JSON and UTF-8 have no such byte
 
@@ -73,6 +84,8 @@ class StoredRows(Rows):
         super().__init__(codec)
         self.folder, self.cached = folder, cached
         self.gone: set[Any] = set()  # deleted, and not yet in RocksDB
+        self.later: dict[bytes, bytes | None] = {}  # committed, and not yet in RocksDB
+        self._end, self._wrote = 0, time.monotonic()
         self._db = _opened(folder)
         self.start, self.position = int(self._db.get(self.OFFSET) or 0), self._db.get(self.POSITION)
         self.whole = not self.start  # nothing is in RocksDB that is not here: a new table is not looked for there
@@ -80,7 +93,10 @@ class StoredRows(Rows):
     def __missing__(self, key: Any) -> Any:
         if self.whole or key in self.gone:
             raise KeyError(key)
-        raw = self._db.get(self.codec.encode_key(key))
+        raw_key = self.codec.encode_key(key)
+        raw = self.later.get(raw_key, NOT_HERE)
+        if raw is NOT_HERE:
+            raw = self._db.get(raw_key)
         if raw is None:
             raise KeyError(key)
         (value,) = self.codec.decode_values([raw])
@@ -92,24 +108,38 @@ class StoredRows(Rows):
         self.keep(raw, position, end)
 
     def keep(self, raw: Mapping[bytes, bytes | None], position: bytes | None, end: int) -> None:
-        """One batch, with the position record and the next changelog offset."""
+        """The position record and the next changelog offset belong to it."""
+        self.later.update(raw)
+        self._end = end
+        if position is not None:
+            self.position = position
+        if len(self.later) >= MOST or time.monotonic() - self._wrote > LATER:
+            self._write()
+
+    def _write(self) -> None:
+        """The offset comes last: what is above it is read again. A reader finds a row in one place or the other at any time."""
+        rows: Iterator[tuple[bytes, bytes | None]] = iter(self.later.items())
+        while portion := list(islice(rows, PORTION)):
+            self._write_portion(portion)
+        position = [] if self.position is None else [(self.POSITION, self.position)]
+        self._write_portion([(self.OFFSET, b"%d" % self._end), *position])
+        self.later, self._wrote = {}, time.monotonic()
+
+    def _write_portion(self, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
         import rocksdict
 
         batch = rocksdict.WriteBatch(raw_mode=True)
-        for key, value in raw.items():
+        for key, value in rows:
             if value is None:
                 batch.delete(key)
             else:
                 batch.put(key, value)
-        batch.put(self.OFFSET, b"%d" % end)
-        if position is not None:
-            batch.put(self.POSITION, position)
         self._db.write(batch)
 
     def settle(self, uncommitted: Iterable[Any]) -> None:
-        """After a commit was kept: forgets deletions that are in RocksDB, and the cache where it is too large."""
-        uncommitted = set(uncommitted)
-        self.gone &= uncommitted
+        """After a commit was kept: forgets deletions that are in it, and the cache where it is too large."""
+        if self.gone:
+            self.gone.intersection_update(uncommitted)
         if len(self) > self.cached:
             left = {key: dict.__getitem__(self, key) for key in uncommitted if key in self.keys()}
             self.clear()
@@ -128,7 +158,9 @@ class StoredRows(Rows):
 
     def everything(self) -> Iterator[Any]:
         yield from self
-        for raw in self._db.keys():  # noqa: SIM118  (it is not a dictionary)
+        later = self.later
+        stored = (raw for raw in self._db.keys() if raw not in later)  # noqa: SIM118  (it is not a dictionary)
+        for raw in chain([raw for raw, value in later.items() if value is not None], stored):
             if raw not in (self.OFFSET, self.POSITION):
                 (key,) = self.codec.decode_keys([raw])
                 if not dict.__contains__(self, key) and key not in self.gone:
@@ -136,11 +168,14 @@ class StoredRows(Rows):
 
     def forget(self) -> None:
         self.clear()
+        self.later = {}
         self._db.close()
         shutil.rmtree(self.folder, ignore_errors=True)
         self._db, self.start, self.position, self.whole = _opened(self.folder), 0, None, True
 
     def close(self) -> None:
+        if self._end:
+            self._write()
         self._db.close()
 
 
