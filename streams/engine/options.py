@@ -20,11 +20,11 @@ class Options:
     instance: str = ""  # names this process among the app's workers; kept over restarts it heals a kill at once
     commit_interval: float = 0.1  # seconds after the first uncommitted event, while more is coming
     transaction_timeout: float = 5.0  # seconds; less than the group's session timeout
-    fetch: int = 400  # records taken at once from librdkafka; more do not stay in the processor's cache
-    prefetch: int = 8  # such portions waiting for the agents
+    fetch: int = 1_600  # records taken at once from librdkafka
+    prefetch: int = 4  # such portions waiting for the agents
     prefetch_kb: int = 65_536  # librdkafka's own buffer, KiB
     open_events: int = 64  # of one partition, for agents with concurrency
-    pending: int = 1_600  # records handed to agents and not done, before more are handed out
+    pending: int = 6_400  # records handed to agents and not done, before more are handed out
     record_bytes: int = 1_000_000  # of one record that is sent; the broker's message.max.bytes
     commit_attempts: int = 5  # failed commits in a row after which the process ends
     uncommitted: int = 200_000  # events, after which agents wait for the commit; records sent beside the streams, after which more are refused
