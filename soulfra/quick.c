@@ -164,9 +164,13 @@ static Hash mixed(Hash a, Hash b) {
     return h ? h : 1;
 }
 
+#define EMPTY 0xcbf29ce484222325ULL /* FNV-1a */
+
+static Hash spelled(Hash h, Py_UCS4 c) { return (h ^ c) * 0x100000001b3ULL; }
+
 static Hash hash_of(const Py_UCS4 *text, Py_ssize_t n) {
-    Hash h = 0xcbf29ce484222325ULL;
-    for (Py_ssize_t i = 0; i < n; i++) h = (h ^ text[i]) * 0x100000001b3ULL;
+    Hash h = EMPTY;
+    for (Py_ssize_t i = 0; i < n; i++) h = spelled(h, text[i]);
     return mixed(h, n);
 }
 
@@ -293,14 +297,19 @@ static Py_UCS4 plain_of(Py_UCS4 c, Py_UCS4 *second) {
     return c;
 }
 
-static int is_word(Py_UCS4 c) {
-    if (c < 128) return (c >= 'a' && c <= 'z') || is_digit(c) || c == '_' || is_upper(c);
-    return Py_UNICODE_ISALNUM(c);
-}
+static char inside[128]; /* a word: letters, digits, and what joins them */
+
+static int is_word(Py_UCS4 c) { return c < 128 ? inside[c] && c != '\'' && c != '-' : Py_UNICODE_ISALNUM(c); }
+static int is_inside(Py_UCS4 c) { return c < 128 ? inside[c] : Py_UNICODE_ISALNUM(c); }
 
 static int begins_word(Py_UCS4 c) {
     if (c < 128) return (c >= 'a' && c <= 'z') || is_upper(c);
     return Py_UNICODE_ISALNUM(c) && !Py_UNICODE_ISDECIMAL(c);
+}
+
+static int are_digits(const Py_UCS4 *text, Py_ssize_t n) {
+    while (n && (*text < 128 ? is_digit(*text) : Py_UNICODE_ISDIGIT(*text))) text++, n--;
+    return n == 0;
 }
 
 static int is_decimal(Py_UCS4 c) { return c < 128 ? is_digit(c) : Py_UNICODE_ISDECIMAL(c); }
@@ -453,23 +462,18 @@ static PyObject *words_read(Words *self, PyObject *text) {
         Py_UCS4 c = from[at];
         Py_ssize_t begin = at++;
         if (begins_word(c)) {
-            int digits = c >= 128 && Py_UNICODE_ISDIGIT(c);
-            while (at < n && (is_word(from[at]) || from[at] == '\'' || from[at] == '-')) {
-                digits = digits && (from[at] >= 128 ? Py_UNICODE_ISDIGIT(from[at]) : is_digit(from[at]));
-                at++;
+            Hash hash = spelled(EMPTY, c), stem = 0;
+            for (; at < n && is_inside(from[at]); at++) {
+                if (at - begin == self->stem) stem = hash;
+                hash = spelled(hash, from[at]);
             }
             Py_ssize_t length = at - begin;
-            if (digits) {
+            if (c >= 128 && are_digits(from + begin, length)) {
                 row[words++] = hash_of_ascii("#");
                 continue;
             }
-            Hash hash = row[words++] = hash_of(from + begin, length);
-            if (length > self->stem + 1) {
-                Py_UCS4 beginning[ROW];
-                memcpy(beginning, from + begin, self->stem * sizeof(Py_UCS4));
-                beginning[self->stem] = '*';
-                keys[features++] = hash_of(beginning, self->stem + 1);
-            }
+            hash = row[words++] = mixed(hash, length);
+            if (length > self->stem + 1) keys[features++] = mixed(spelled(stem, '*'), self->stem + 1);
             if (length >= self->letters && *silence_of(self, hash) == 0) {
                 Py_ssize_t same = 0;
                 while (same < about && told[same] != hash) same++;
@@ -818,6 +822,7 @@ static PyModuleDef definition = {PyModuleDef_HEAD_INIT, .m_name = "soulfra._quic
 PyMODINIT_FUNC PyInit__quick(void) {
     for (const char *c = "0123456789@+-_xJA"; *c; c++) telling[(int)*c] = 1;
     for (int c = 0; c < 256; c++) control[c] = (char)is_control(c);
+    for (int c = 0; c < 128; c++) inside[c] = Py_ISALNUM(c) || c == '_' || c == '\'' || c == '-';
     role_name = PyUnicode_InternFromString("role");
     visible_name = PyUnicode_InternFromString("visible");
     text_name = PyUnicode_InternFromString("text");
