@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import statistics
 import time
 import uuid
 from collections import Counter
@@ -605,6 +606,29 @@ async def test_memory_is_bounded_by_the_options_and_not_by_the_lag(topics: Topic
     async with running(app):
         assert await until(lambda: done == 30_000)
     assert 0 < most <= bounds.pending + (bounds.prefetch + 2) * bounds.fetch, most
+
+
+async def test_of_large_records_as_many_wait_as_there_is_room_for(topics: Topics, tmp_path: Path) -> None:
+    """60 MB of lag, of which one megabyte may wait at each of three places."""
+    topics.create("in")
+    topics.send("in", events(600), raw=json.dumps("x" * 100_000).encode())
+    app = made(topics, tmp_path, options=Options(prefetch_kb=1_024))
+    most, done = [0], 0
+
+    @app.agent(source(app, topics))
+    async def work(stream: Any) -> None:
+        nonlocal done
+        async for _ in stream:
+            done += 1
+            fetched = sum(
+                len(one.messages) for portion in list(app.consumer.delivery.fetcher.fetched) for one in portion
+            )
+            most.append(fetched + sum(lane.pending for lane in app.consumer.work.lanes.values()))
+            await asyncio.sleep(0.001)
+
+    async with running(app):
+        assert await until(lambda: done == 600)
+    assert statistics.quantiles(most, n=10)[8] <= 60, max(most)  # but for the first portion, whose size nobody knows
 
 
 async def test_a_slow_agent_starves_no_other_topic(topics: Topics, tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ class Consumer(Service, ConsumerT):
         def arrived() -> None:
             loop.call_soon_threadsafe(self.delivery.wake.set)
 
-        fetcher = self.delivery.fetcher = Fetcher(read, options.fetch, options.prefetch, arrived)
+        fetcher = self.delivery.fetcher = Fetcher(read, options, arrived)
         member = Membership(client.member(base, conf.id), self._given, self._taken, self._member_failed)
         fetcher.start()
         member.start()

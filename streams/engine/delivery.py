@@ -102,7 +102,8 @@ class Delivery:
         if self.uncommitted > self.options.uncommitted and self._dirty.is_set():
             return True
         lanes = self.work.lanes.values()
-        return sum(lane.pending + len(lane.held) for lane in lanes if not lane.paused) >= self.options.pending
+        most = min(self.options.pending, self.fetcher.fits) if self.fetcher is not None else self.options.pending
+        return sum(lane.pending + len(lane.held) for lane in lanes if not lane.paused) >= most
 
     async def _wait_for_less(self) -> None:
         """Until the agents are nearly done. Partitions that do not move are paused, so that others go on."""

@@ -11,9 +11,11 @@ from typing import Any, NamedTuple
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from streams.engine.options import Options
 from streams.engine.recovery import AWAY, Place
 
 LOOK = 0.5  # seconds between two looks at where partitions end
+SAMPLED = 16  # every so manieth record is measured
 IDLE = 0.05  # seconds to wait for a record before looking at what else is wanted
 
 
@@ -29,10 +31,11 @@ class Fetched(NamedTuple):
 class Fetcher(Thread):
     """Reads until it is stopped. `fetched` is what the event loop takes, `arrived` wakes it."""
 
-    def __init__(self, configuration: Mapping[str, Any], size: int, ahead: int, arrived: Callable[[], None]) -> None:
+    def __init__(self, configuration: Mapping[str, Any], options: Options, arrived: Callable[[], None]) -> None:
         super().__init__(name="engine fetch", daemon=True)
         self._consumer = Consumer(dict(configuration))
-        self._size, self._ahead, self._arrived = size, ahead, arrived
+        self._options, self._ahead, self._arrived = options, options.prefetch, arrived
+        self.fits = options.pending  # records of the size of those fetched last that `prefetch_kb` has room for
         self._wanted: deque[tuple[str, Any]] = deque()
         self._changed = Condition()
         self._starts: dict[Place, int] = {}
@@ -127,13 +130,16 @@ class Fetcher(Thread):
 
     def _fetch(self) -> None:
         """`consume(n, t)` would wait until it has n; so what is there is taken, and only the first is waited for."""
-        messages = self._consumer.consume(self._size, 0) if self._full else []
+        size = min(self._options.fetch, 1 + self.fits // self._ahead)
+        messages = self._consumer.consume(size, 0) if self._full else []
         if not messages:
             first = self._consumer.poll(IDLE)
             if first is None:
                 return
-            messages = [first, *self._consumer.consume(self._size, 0)]
-        self._full = len(messages) >= self._size
+            messages = [first, *self._consumer.consume(size, 0)]
+        self._full = len(messages) >= size
+        some = messages[::SAMPLED]
+        self.fits = 1 + self._options.prefetch_kb * 1024 * len(some) // (1 + sum(map(_size, some)))
         self.fetched.append(self._sorted(messages))
         self._arrived()
 
@@ -160,6 +166,11 @@ class Fetcher(Thread):
         return [
             Fetched(place, self._reading[place], found.get(place, []), ends.get(place)) for place in {**found, **ends}
         ]
+
+
+def _size(message: Message) -> int:
+    """Bytes."""
+    return len(message.value() or b"") + len(message.key() or b"")
 
 
 def _at(place: Place, offset: int) -> TopicPartition:
