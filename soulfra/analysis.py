@@ -21,7 +21,7 @@ from soulfra.insights.exposure import Exposure
 from soulfra.reading import Counts, Plan, Progress, Reading, planned, read, unseen
 
 LINUX = sys.platform == "linux"  # where a process without threads can be forked, which is quicker
-VERSION = 3  # of the analyser; results are stored under it
+VERSION = 4  # of the analyser; results are stored under it
 LIMIT = 100 * 1024 * 1024  # bytes of an upload
 FINGERPRINTS = 1_000
 DAYS = 62  # from the first to the last, up to which activity is told by day

@@ -26,7 +26,7 @@ from soulfra.insights import REDUCERS, Hearing
 from soulfra.style import Style
 
 DIVIDED = 8 * 1024 * 1024  # bytes from which on a file is read in halves
-FIRST = 0.53  # of the bytes are in the first half: who reads the second one has to start first
+FIRST = 0.51  # of the bytes are in the first half: the result of the second one has to come from another process
 PEOPLE = 10_000  # names counted; further ones are counted together
 OTHERS = "(others)"
 
