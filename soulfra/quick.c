@@ -1,6 +1,6 @@
-/* What is done for every message of a chat, compiled: its text is cleaned, its words are read, and it is told which private
- * things may be in it. What that means is said in chat/message.py, words/language.py and private.py, which do the same where
- * this could not be compiled.
+/* What is done for every message of a chat, compiled: its text is cleaned, its words are read, it is told which private things
+ * may be in it, and WhatsApp's lines are told apart. What that means is said in chat/message.py, words/language.py, private.py
+ * and chat/whatsapp.py, which do the same where this could not be compiled.
  */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -13,7 +13,7 @@ static PyObject *role_name, *visible_name, *text_name, *person_name, *whatsapp_n
 
 /* -- cleaning ------------------------------------------------------------------------------------------------------ */
 
-static char control[256], telling[256]; /* characters that are left out; the rarest ones of private things */
+static char control[256], telling[256]; /* characters that are left out; by which private things are noticed */
 
 static int is_control(Py_UCS4 c) {
     if (c < 0x20) return c != '\t' && c != '\n' && c != '\r';

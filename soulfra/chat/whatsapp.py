@@ -71,9 +71,8 @@ DELETED = frozenset((
     "вы удалили данное сообщение", "pesan ini telah dihapus", "pesan ini dihapus", "anda menghapus pesan ini",
 ))  # fmt: skip
 EDITED = re.compile(r"(?<=[^\s\u200e])\s*\u200e<[^<>\n]{5,60}>$|\s*<This message was edited>$")
-LENGTHS = bytes(
-    any(n - dot == len(sentence) for sentence in DELETED for dot in (0, 1)) for n in range(64)
-)  # 1: it may be one
+DOTTED = {len(sentence) + dot for sentence in DELETED for dot in (0, 1)}
+LENGTHS = bytes(n in DOTTED for n in range(64))  # 1: a text of so many characters may be one of them
 AFTERNOON = {b"p", "下午".encode(), "오후".encode()}
 BACK, AHEAD = timedelta(days=365), timedelta(days=5 * 365)  # a line that jumps further is no header but a paste
 DATED = 11  # bytes at the head of a line in which the date is

@@ -15,7 +15,7 @@ from streams.engine.options import Options
 from streams.engine.recovery import AWAY, Place
 
 LOOK = 0.5  # seconds between two looks at where partitions end
-SAMPLED = 16  # every so manieth record is measured
+SAMPLED = 16  # one record of so many is measured
 IDLE = 0.05  # seconds to wait for a record before looking at what else is wanted
 
 

@@ -397,7 +397,9 @@ static int get_ready(Values *self) {
     if (!PyBytes_CheckExact(value)) return 0;
     Py_ssize_t n = PyBytes_GET_SIZE(value), marked = self->mark ? PyBytes_GET_SIZE(self->mark) : 0;
     if (marked && memmem(PyBytes_AS_STRING(value), n, PyBytes_AS_STRING(self->mark), marked)) return 0;
+    Py_INCREF(value);
     self->ready = PyObject_CallOneArg(self->decode, value);
+    Py_DECREF(value);
     if (self->ready == NULL && PyErr_ExceptionMatches(PyExc_Exception)) PyErr_Clear(); /* in Python it is told what was wrong */
     return self->ready != NULL;
 }
@@ -516,8 +518,8 @@ PyMODINIT_FUNC PyInit__quick(void) {
     more_name = PyUnicode_InternFromString("more");
     PyObject *module = PyModule_Create(&module_of);
     if (module == NULL || !absent_name || !delete_name || !slow_name || !more_name) return NULL;
-    if (PyModule_AddType(module, &CursorType) < 0 || PyModule_AddType(module, &LogType) < 0 || PyModule_AddType(module, &CellsType) < 0 ||
-        PyModule_AddType(module, &ValuesType) < 0) {
+    if (PyModule_AddType(module, &CursorType) < 0 || PyModule_AddType(module, &LogType) < 0 ||
+        PyModule_AddType(module, &CellsType) < 0 || PyModule_AddType(module, &ValuesType) < 0) {
         Py_DECREF(module);
         return NULL;
     }
