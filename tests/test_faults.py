@@ -276,7 +276,8 @@ def test_restarting_everything_keeps_everything(system: System, sample: bytes) -
     equals_the_recount(system, sent)
 
 
-def test_workers_killed_at_every_step_of_a_commit_lose_and_double_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("store", ["memory", "rocksdb"])
+def test_workers_killed_at_every_step_of_a_commit_lose_and_double_nothing(tmp_path: Path, store: str) -> None:
     """A short version of `soulfra bench faults`, on a broker of its own."""
-    told = Run(Plan(events=12_000, workers=2, kills=6, seed=7, rate=500), tmp_path).go()
+    told = Run(Plan(events=12_000, workers=2, kills=6, seed=7, rate=500, store=store), tmp_path).go()
     assert told.kills >= 6 and (told.lost, told.doubled, told.wrong) == (0, 0, 0), told

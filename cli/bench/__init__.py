@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 Json = Annotated[bool, typer.Option("--json", help="Print data instead of a table.")]
+Store = Literal["memory", "rocksdb"]
 
 
 def register(app: typer.Typer) -> None:
@@ -41,13 +42,14 @@ def faults(
     kills: Annotated[int, typer.Option(min=0)] = 100,
     seed: int = 1,
     rate: Annotated[int, typer.Option(min=100, help="Events a second.")] = 4_000,
+    store: Annotated[Store, typer.Option(help="Where the workers keep their rows.")] = "memory",
 ) -> None:
     """Kill workers and broker while events pour in, then compare tables and outputs with the source, key by key."""
     from cli.bench.faults import Plan, measure
     from cli.bench.table import report
     from cli.errors import Failed
 
-    told, rows = measure(Plan(events, workers, kills, seed, rate), lambda text: typer.echo(text, err=True))
+    told, rows = measure(Plan(events, workers, kills, seed, rate, store), lambda text: typer.echo(text, err=True))
     if as_json:
         typer.echo(json.dumps(report("faults", rows), indent=2))
     else:

@@ -1,6 +1,6 @@
 """A worker of the engine for benches: counts and sums by key, and sends one record for each event.
 
-    python -m cli.bench.counting <bootstrap> <app> <instance> <folder>
+    python -m cli.bench.counting <bootstrap> <app> <instance> <folder> [rocksdb]
 
 Events are JSON, {"user": str, "amount": int, "n": int}, on `<app>-in`; outputs are {"n": int} on `<app>-out`.
 """
@@ -19,8 +19,7 @@ from streams import engine
 from streams.app import FAILPOINT, failpoint, serve
 
 
-def made(bootstrap: str, name: str, instance: str, folder: Path) -> engine.App:
-    """The app; its table is in memory."""
+def made(bootstrap: str, name: str, instance: str, folder: Path, store: str = "memory") -> engine.App:
     options = engine.Options(instance=instance, at_step=failpoint(os.environ.get(FAILPOINT, "")))
     app = engine.App(
         name,
@@ -30,6 +29,7 @@ def made(bootstrap: str, name: str, instance: str, folder: Path) -> engine.App:
         consumer_auto_offset_reset="earliest",
         key_serializer="raw",
         datadir=folder,
+        store=f"{store}://",
         topic_allow_declare=False,
         web_enabled=False,
     )
@@ -49,9 +49,9 @@ def made(bootstrap: str, name: str, instance: str, folder: Path) -> engine.App:
 
 
 def main() -> None:
-    bootstrap, name, instance, folder = sys.argv[1:5]
+    bootstrap, name, instance, folder, *store = sys.argv[1:]
     logging.basicConfig(level="WARNING", format="%(asctime)s %(message)s")
-    app = made(bootstrap, name, instance, Path(folder))
+    app = made(bootstrap, name, instance, Path(folder), *store)
     try:
         asyncio.run(serve(app, []))
     except engine.Stopped as stopped:

@@ -43,6 +43,7 @@ class Plan(NamedTuple):
     kills: int
     seed: int
     rate: int  # events a second
+    store: str = "memory"  # or rocksdb
 
     @property
     def stops(self) -> int:
@@ -131,7 +132,16 @@ class Run:
             raise Failed("the load was not taken by the broker")
 
     def _start(self, name: str, failpoint: str = "") -> None:
-        words = [sys.executable, "-m", "cli.bench.counting", self.kafka.bootstrap, APP, name, str(self.folder / name)]
+        words = [
+            sys.executable,
+            "-m",
+            "cli.bench.counting",
+            self.kafka.bootstrap,
+            APP,
+            name,
+            str(self.folder / name),
+            self.plan.store,
+        ]
         (self.folder / name).mkdir(exist_ok=True)
         with (self.folder / f"{name}.log").open("ab") as log:
             self.workers[name] = subprocess.Popen(
@@ -277,7 +287,7 @@ def measure(plan: Plan, say: Callable[[str], None]) -> tuple[Told, list[Row]]:
     """Runs it in a folder of its own. Needs some minutes."""
     with tempfile.TemporaryDirectory(prefix="soulfra-faults-") as folder:
         told = Run(plan, Path(folder), say).go()
-    workload = f"{plan.events} events, {told.kills} kills, {plan.workers} workers, exactly once"
+    workload = f"{plan.events} events, {told.kills} kills, {plan.workers} workers, exactly once, {plan.store}"
     rows = [
         Row(f"{workload}: outputs lost", "soulfra", "", [told.lost]),
         Row(f"{workload}: outputs doubled", "soulfra", "", [told.doubled]),
