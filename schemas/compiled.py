@@ -50,7 +50,16 @@ def _varint(b: bytes, i: int) -> tuple[int, int]:
 
 
 def _long(b: bytes, i: int) -> tuple[int, int]:
-    n, i = _varint(b, i)
+    """Of two bytes or more, most often two or three."""
+    n, second = b[i] & 127, b[i + 1]
+    if second < 128:
+        n |= second << 7
+        i += 2
+    elif (third := b[i + 2]) < 128:
+        n |= (second & 127) << 7 | third << 14
+        i += 3
+    else:
+        n, i = _varint(b, i)
     return (n >> 1) ^ -(n & 1), i
 
 
