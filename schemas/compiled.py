@@ -37,7 +37,7 @@ def decoder(schema: Mapping[str, Any], made: Callable[..., Any] | None = None, s
 
 
 def _varint(b: bytes, i: int) -> tuple[int, int]:
-    """An unsigned number of more than seven bits, and the index behind it."""
+    """An unsigned number, and the index behind it."""
     n = shift = 0
     while shift < 70:
         byte = b[i]
@@ -49,31 +49,10 @@ def _varint(b: bytes, i: int) -> tuple[int, int]:
     raise ValueError("a number has more than 64 bits")
 
 
-def _long(b: bytes, i: int) -> tuple[int, int]:
-    """Of two bytes or more, most often two or three."""
-    n, second = b[i] & 127, b[i + 1]
-    if second < 128:
-        n |= second << 7
-        i += 2
-    elif (third := b[i + 2]) < 128:
-        n |= (second & 127) << 7 | third << 14
-        i += 3
-    else:
-        n, i = _varint(b, i)
-    return (n >> 1) ^ -(n & 1), i
-
-
-def _length(b: bytes, i: int) -> tuple[int, int]:
-    n, i = _long(b, i)
-    if n < 0:
-        raise ValueError("a length is negative")
-    return n, i
-
-
-# Most numbers have one byte: what it means, or None where the functions above have to look.
+# Most numbers have one byte: what it means, or None where more has to be looked at.
 LONGS = [(n >> 1) ^ -(n & 1) if n < 128 else None for n in range(256)]
 LENGTHS = [n >> 1 if n < 128 and not n & 1 else None for n in range(256)]
-HELP = {"LONGS": LONGS, "LENGTHS": LENGTHS, "long": _long, "length": _length, "EPOCH": EPOCH, "timedelta": timedelta}
+HELP = {"LONGS": LONGS, "LENGTHS": LENGTHS, "varint": _varint, "EPOCH": EPOCH, "timedelta": timedelta}
 
 
 class _Writer:
@@ -169,18 +148,33 @@ class _Writer:
         return into
 
     def _long(self) -> str:
-        return self._number("LONGS", "long")
+        return self._number("LONGS")
 
     def _length(self) -> str:
         """A number that cannot be negative."""
-        return self._number("LENGTHS", "length")
+        n = self._number("LENGTHS")
+        self._line(f"    if {n} < 0:")  # of more than one byte, or of one that is odd
+        self._line("        raise ValueError('a length is negative')")
+        return n
 
-    def _number(self, table: str, function: str) -> str:
+    def _number(self, table: str) -> str:
+        """Two and three bytes are read on the spot: calling a function takes as long as all else."""
         n = next(self._fresh)
-        self._line(f"{n} = {table}[b[i]]")
-        self._line("i += 1")
-        self._line(f"if {n} is None:")
-        self._line(f"    {n}, i = {function}(b, i - 1)")
+        for line in (
+            f"{n} = {table}[b[i]]",
+            "i += 1",
+            f"if {n} is None:",
+            "    if (two := b[i]) < 128:",
+            "        n = b[i - 1] & 127 | two << 7",
+            "        i += 1",
+            "    elif (three := b[i + 1]) < 128:",
+            "        n = b[i - 1] & 127 | (two & 127) << 7 | three << 14",
+            "        i += 2",
+            "    else:",
+            "        n, i = varint(b, i - 1)",
+            f"    {n} = (n >> 1) ^ -(n & 1)",
+        ):
+            self._line(line)
         return n
 
     def _bytes(self, decoded: str) -> str:
