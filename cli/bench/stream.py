@@ -64,6 +64,7 @@ EXACT = ORDER[:4]
 WORKLOADS = (
     Workload("no-op", "noop", "hot"),
     Workload("sum per key", "sum", "hot"),
+    Workload("sum per key", "sum", "distinct"),
     Workload("sum per key", "sum", "hot", guarantee="exactly_once"),  # the bare loop guarantees nothing
     Workload("sum per key of typed Avro", "avro", "hot-avro", guarantee="exactly_once", systems=("soulfra",)),
     Workload("sum per key", "sum", "hot", "rocksdb", "exactly_once", EXACT),
