@@ -179,7 +179,7 @@ async def test_a_restarted_worker_goes_on_where_its_tables_are(topics: Topics, t
     assert sorted(json.loads(one.value()) for one in topics.read("out")) == list(range(900))
 
 
-async def test_rocksdb_is_written_at_the_commit_and_a_restart_reads_only_what_is_new(
+async def test_rocksdb_holds_what_was_committed_and_a_restart_reads_only_what_is_new(
     topics: Topics, tmp_path: Path
 ) -> None:
     topics.create("in", "out", "in.dlq")

@@ -197,8 +197,9 @@ def _messages(pages: Pages, part: Part, skipped: Skipped, progress: Progress) ->
     if (part.name, "order") not in memo:
         memo[part.name, "order"] = _order(pages, header)
     order: Order = memo[part.name, "order"]
-    dates, phone = Dates(order), next(phone for phone in HEADERS if header in (HEADERS[phone], OF_24_HOURS[phone]))
-    form = (order, phone == "iOS", header is HEADERS[phone], LENGTHS, names, Message, _message)
+    dates = Dates(order)
+    bracketed, halves = header in (HEADERS["iOS"], OF_24_HOURS["iOS"]), header in HEADERS.values()
+    form = (order, bracketed, halves, LENGTHS, names, Message, _message)
     head: Head | None = None
     text, last = 0, None
     begin = span.begin and pages.find(b"\n", span.begin - 1) + 1

@@ -22,7 +22,7 @@ class Options:
     transaction_timeout: float = 5.0  # seconds; less than the group's session timeout
     fetch: int = 1_600  # records taken at once from librdkafka
     prefetch: int = 4  # such portions waiting for the agents
-    prefetch_kb: int = 65_536  # of librdkafka's own buffer; of large records no more wait in portions, or with agents
+    prefetch_kb: int = 65_536  # KiB of librdkafka's own buffer; of large records no more wait elsewhere either
     open_events: int = 64  # of one partition, for agents with concurrency
     pending: int = 6_400  # records handed to agents and not done, before more are handed out
     record_bytes: int = 1_000_000  # of one record that is sent; the broker's message.max.bytes

@@ -1,7 +1,7 @@
 """Where the rows of one table and partition lie: in memory, or in RocksDB behind a cache.
 
-Both are dictionaries: what an agent reads and writes is a plain look-up. RocksDB is written some time after the commit, rows
-and changelog offset together, so it never holds what the log does not; what it does not hold yet is read back from there.
+Both are dictionaries: what an agent reads and writes is a plain look-up. RocksDB is written some time after the commit, the
+changelog offset behind the rows, so it never holds what the log does not; what it does not hold yet is read back from there.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ class StoredRows(Rows):
 
     def everything(self) -> Iterator[Any]:
         yield from self
-        later = self.later
+        later = self.later.copy()  # a commit may add to it meanwhile
         stored = (raw for raw in self._db.keys() if raw not in later)  # noqa: SIM118  (it is not a dictionary)
         for raw in chain([raw for raw, value in later.items() if value is not None], stored):
             if raw not in (self.OFFSET, self.POSITION):
