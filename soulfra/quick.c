@@ -665,13 +665,12 @@ static PyObject *other_line(PyObject *module, PyObject *args) {
 /* 1: a line begins a message, as most do; 0: it surely begins none; -1: that has to be looked at closer, in Python. */
 static int head_at(const char *at, const char *end, const Kind *kind, Head *head) {
     if (is_at(at, end, MARK)) at += 3;
-    if (at == end) return 0;
-    if (!may_begin(at)) return 0;
+    if (at == end || !may_begin(at)) return 0;
     if ((*at == '[') != kind->bracketed) return -1;
     if (kind->bracketed) at++;
-    int a, b, c, digits;
+    int a, b, c;
     const char *from = at;
-    if ((at = number(at, end, 1, 4, &a)) == NULL || (digits = (int)(at - from)) == 3 || at == end) return -1;
+    if ((at = number(at, end, 1, 4, &a)) == NULL || at - from == 3 || at == end) return -1;
     char between = *at;
     if (between != '/' && between != '.' && between != '-') return -1;
     if ((at = number(at + 1, end, 1, 2, &b)) == NULL || at == end || *at != between) return -1;
