@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from confluent_kafka import Consumer, IsolationLevel, KafkaException, TopicCollection, TopicPartition
+from aiokafka.errors import KafkaError as ProtocolError
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
+from streams.engine import hanging
 from streams.engine.recovery import Place
 
 WITHIN = 10.0  # seconds for one question
@@ -67,6 +70,7 @@ def writer(base: Configuration, transactional_id: str, timeout: float) -> Config
         "linger.ms": 100,  # a flush does not wait for it
         "batch.num.messages": 20_000,
         "batch.size": 1_000_000,
+        "message.max.bytes": 1_048_588,  # the broker's own default; what is sent is measured before
         "queue.buffering.max.messages": 1_000_000,
         "queue.buffering.max.kbytes": 524_288,
         "retry.backoff.ms": 5,
@@ -113,6 +117,12 @@ class Cluster:
     def ids(self, topics: Sequence[str]) -> Mapping[str, str]:
         told = self._admin.describe_topics(TopicCollection(list(topics)), request_timeout=WITHIN) if topics else {}
         return {topic: str(future.result().topic_id) for topic, future in told.items()}
+
+    def open(self, places: Sequence[Place]) -> Sequence[str]:
+        try:
+            return asyncio.run(hanging.holding_back(self._base, places))
+        except (ProtocolError, OSError, TimeoutError) as away:
+            raise KafkaException(KafkaError(KafkaError._TRANSPORT, str(away))) from away
 
     def partitions(self) -> dict[str, int]:
         """Number of partitions of every topic."""

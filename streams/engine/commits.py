@@ -120,7 +120,8 @@ class Commits:
         for (table, number), end in cut.ends.items():
             shard = self.work.shards.get(number)
             if shard is not None:
-                shard.rows[table].keep(cut.raw.get((table, number), {}), positions.get(number), end)
+                position = positions[number][table] if number in positions else None
+                shard.rows[table].keep(cut.raw.get((table, number), {}), position, end)
 
     def _succeeded(self, cut: Cut) -> None:
         self.last, self._failures = cut.number, 0
@@ -165,7 +166,8 @@ class Commits:
         """In the thread that commits, so never while a commit is under way."""
         for step in self.keeper.take_over(recovery):
             self._reached(step)
-            self.stepped = time.monotonic()
+            if step != "waiting":
+                self.stepped = time.monotonic()
             told()
 
     def _reached(self, step: str) -> None:

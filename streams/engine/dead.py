@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 Headers = list[tuple[str, bytes]]
@@ -26,6 +27,21 @@ class Letter:
     value: bytes | None
     headers: Headers
     why: BaseException
+
+
+def size_of(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes | None]] | None = None) -> int:
+    """Bytes of a record."""
+    named = sum(len(name) + len(content or b"") for name, content in headers or ())
+    return len(key or b"") + len(value or b"") + named
+
+
+def fitting(letter: Letter, limit: int) -> Letter:
+    """The letter, without its value where that makes it larger than a record may be: its headers name the original."""
+    if size_of(letter.key, letter.value, letter.headers) <= limit:
+        return letter
+    dropped = f"{len(letter.value or b'')} bytes, more than a record may have here; the original record has them"
+    kept = [(name, content) for name, content in letter.headers if name != "__streams.errors.stacktrace"]
+    return replace(letter, value=None, headers=[*kept, ("engine.value.dropped", dropped.encode())])
 
 
 def letter(failed: Letter) -> Letter:

@@ -6,7 +6,7 @@ from typing import Any
 
 from confluent_kafka import Message
 
-from streams.engine.dead import Letter, Refused
+from streams.engine.dead import Letter, Refused, fitting
 from streams.engine.options import Options
 from streams.engine.shard import Cursor, Shadow
 from streams.engine.work import Stopped, Work
@@ -31,6 +31,7 @@ class Failures:
         for message in batch.messages[first : first + cursor.taken]:
             dead = self.options.dead_letter(_letter(message, why))
             if dead is not None and not isinstance(shard, Shadow):
+                dead = fitting(dead, self.options.record_bytes)
                 shard.outputs.append(
                     (cursor.number, dead.topic, dead.key, dead.value, dead.partition, 0, dead.headers, None)
                 )

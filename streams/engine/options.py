@@ -20,6 +20,9 @@ class Options:
     instance: str = ""  # names this process among the app's workers; kept over restarts it heals a kill at once
     commit_interval: float = 0.1  # seconds after the first uncommitted event, while more is coming
     transaction_timeout: float = 5.0  # seconds; less than the group's session timeout
+    held_back: float = (
+        5.0  # seconds beyond `transaction_timeout` that another's open transaction may hold a take-over back
+    )
     fetch: int = 1_600  # records taken at once from librdkafka
     prefetch: int = 4  # such portions waiting for the agents
     prefetch_kb: int = 65_536  # KiB of librdkafka's own buffer; of large records no more wait elsewhere either

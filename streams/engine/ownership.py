@@ -18,7 +18,7 @@ from streams.engine import client
 from streams.engine.batch import Lane
 from streams.engine.commits import Commits
 from streams.engine.delivery import Delivery
-from streams.engine.recovery import Place, Recovery, Recreated
+from streams.engine.recovery import HeldBack, Place, Recovery, Recreated
 from streams.engine.rows import Rows, StoredRows
 from streams.engine.shard import Shard
 from streams.engine.transaction import Undelivered
@@ -49,6 +49,7 @@ class Ownership:
         self.partitions: dict[str, int] = {}
         self.owned: set[Place] = set()
         self.remaining: dict[Place, int] = {}  # records of each changelog still to be read
+        self.held = ""  # which transactions of others a take-over waits for, longer than it should have to
         self.recovery_seconds = 0.0  # that the last take-over took
         self._waiting = asyncio.Event()  # shards may be complete that are not read back
         self._spread_since = 0.0
@@ -137,6 +138,8 @@ class Ownership:
                 await self._take_over(numbers)
             except Recreated as recreated:
                 raise Stopped(f"{recreated}; its events are gone: restore it, or begin with new tables") from None
+            except HeldBack as held:
+                raise Stopped(str(held)) from None
             except (KafkaException, Undelivered) as away:
                 log.warning("partitions cannot be taken over yet (%s); trying again", away)
                 self.cluster.renew()
@@ -164,15 +167,20 @@ class Ownership:
         shards = [Shard(number, [self._rows(table, number) for table in tables]) for number in numbers]
         sources = {number: sorted(self._topics_of(number)) for number in numbers}
         changelogs = self.commits.keeper.changelogs
-        recovery = Recovery(shards, changelogs, sources, self.cluster, self._reader, self._stopping)
+        patience = self.options.transaction_timeout + self.options.held_back
+        recovery = Recovery(shards, changelogs, sources, self.cluster, self._reader, self._stopping, patience)
+
+        def watch() -> None:
+            self.remaining, self.held = recovery.remaining, recovery.held
+
         before, began = Counter(self._losses), time.perf_counter()
         try:
-            await self.commits.take_over(recovery, lambda: setattr(self, "remaining", recovery.remaining))
+            await self.commits.take_over(recovery, watch)
         except BaseException:
             for shard in shards:
                 shard.close()
             raise
-        self.remaining, self.recovery_seconds = {}, time.perf_counter() - began
+        self.remaining, self.held, self.recovery_seconds = {}, "", time.perf_counter() - began
         for shard in shards:
             topics = sorted(self._topics_of(shard.number))
             if (

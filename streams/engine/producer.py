@@ -17,7 +17,7 @@ from mode import Service
 from mode.utils.times import want_seconds
 
 from streams.engine import client
-from streams.engine.dead import Refused
+from streams.engine.dead import Refused, size_of
 from streams.engine.shard import OUTSIDE, current
 
 log = logging.getLogger("engine")
@@ -87,14 +87,12 @@ class Producer(Service, ProducerT):
     def submit(self, topic: str, key: bytes | None, value: bytes | None, partition: int | None = None,
                timestamp: float | None = None, headers: Any = None) -> Sent:  # fmt: skip
         """Takes a record; it goes out with the next commit that contains the event in hand, if there is one."""
-        if value is not None and len(value) > self._largest:
-            raise Refused(
-                f"a record for {topic} has {len(value)} bytes, more than the {self._largest} that the broker takes"
-            )
         consumer = self.app.consumer
         sent = Sent(self, consumer.commits.next)
         if headers is not None:
             headers = list(headers.items()) if isinstance(headers, Mapping) else headers or None
+        if (size := size_of(key, value, headers)) > self._largest:
+            raise Refused(f"a record for {topic} has {size} bytes, more than the {self._largest} that the broker takes")
         where, at = -1 if partition is None else partition, int(timestamp * 1000) if timestamp else 0
         cursor = current.get(None)
         if cursor is not None and not cursor.resting:

@@ -289,6 +289,26 @@ static int cells_write(Cursor *cursor, Cells *self, PyObject *key, PyObject *val
     return bad ? -1 : 0;
 }
 
+#define SMALL 1000 /* characters or bytes of a value that is written without being measured */
+#define FEW 16     /* values in a tuple, likewise */
+
+static int is_scalar(PyObject *value) {
+    if (value == Py_None || PyBool_Check(value) || PyFloat_CheckExact(value)) return 1;
+    if (PyLong_CheckExact(value)) return Py_ABS(Py_SIZE(value)) <= FEW;
+    if (PyUnicode_CheckExact(value)) return PyUnicode_GET_LENGTH(value) <= SMALL;
+    return PyBytes_CheckExact(value) && PyBytes_GET_SIZE(value) <= SMALL;
+}
+
+/* Whether a value cannot be changed in place and is far smaller than any record may be. */
+static int is_small(PyObject *value) {
+    if (!PyTuple_CheckExact(value)) return is_scalar(value);
+    Py_ssize_t n = PyTuple_GET_SIZE(value);
+    if (n > FEW) return 0;
+    while (n-- > 0)
+        if (!is_scalar(PyTuple_GET_ITEM(value, n))) return 0;
+    return 1;
+}
+
 static int cells_set(Cells *self, PyObject *key, PyObject *value) {
     if (value == NULL) {
         PyObject *done = PyObject_CallMethodOneArg((PyObject *)self, delete_name, key);
@@ -296,10 +316,8 @@ static int cells_set(Cells *self, PyObject *key, PyObject *value) {
         return done == NULL ? -1 : 0;
     }
     Cursor *cursor = NULL;
-    int slow = self->windowed || PyList_CheckExact(value) || PyDict_CheckExact(value) || PySet_CheckExact(value) ||
-               PyByteArray_CheckExact(value);
-    if (!slow) cursor = cursor_now();
-    if (cursor == NULL) { /* more to do, or refused with a sentence */
+    if (!self->windowed && is_small(value)) cursor = cursor_now();
+    if (cursor == NULL) { /* more to do: to be measured, or refused with a sentence */
         if (PyErr_Occurred()) return -1;
         PyObject *done = PyObject_CallMethodObjArgs((PyObject *)self, slow_name, key, value, NULL);
         Py_XDECREF(done);

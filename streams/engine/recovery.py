@@ -2,11 +2,13 @@
 
 Reads committed records only, but ends no earlier than the high watermark that counts uncommitted ones too: an open
 transaction of the former owner hides whatever was committed behind it, so its end has to be waited for. The
-watermark is asked for after `init_transactions`, which ends an open transaction of our own.
+watermark is asked for after `init_transactions`, which ends an open transaction of our own. One that ends never
+(`hanging.py`) ends the recovery instead.
 """
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +29,10 @@ class Recreated(Exception):
     """A source topic is not the one that the tables were folded from."""
 
 
+class HeldBack(Exception):
+    """Changelogs cannot be read to their ends: a transaction is open in them for longer than any of ours may be."""
+
+
 class Asked(Protocol):
     """What a recovery asks the cluster."""
 
@@ -39,10 +45,17 @@ class Asked(Protocol):
     def ids(self, topics: Sequence[str]) -> Mapping[str, str]:
         """A topic made anew has another id."""
 
+    def open(self, places: Sequence[Place]) -> Sequence[str]:
+        """A sentence for each transaction that is open there: partition, offset, producer and what its coordinator says."""
+
 
 @dataclass
 class Recovery:
-    """Of some shards at once. `remaining` tells how many records of each changelog are still to be read."""
+    """Of some shards at once. `remaining` tells how many records of each changelog are still to be read.
+
+    Without progress for `patience` seconds it looks for open transactions and says in `held` what it waits for; after twice
+    that it ends.
+    """
 
     shards: Sequence[Shard]
     changelogs: Sequence[Changelog]
@@ -50,7 +63,11 @@ class Recovery:
     asked: Asked
     new_reader: Callable[[], Any]  # a consumer that reads committed records and tells the end of a partition
     stop: Callable[[], bool] = lambda: False
+    patience: float = 10.0
+    held: str = ""
     remaining: dict[Place, int] = field(default_factory=dict)
+    _moved: float = 0.0  # when something was read last
+    _looked: float = 0.0  # when open transactions were looked for last
     _at: dict[Place, int] = field(default_factory=dict)
     _ends: dict[Place, int] = field(default_factory=dict)
     _reader: Any = None
@@ -58,7 +75,7 @@ class Recovery:
     def run(self) -> Iterator[str]:
         """Leaves each shard with its rows, its position and, in `next`, where every source goes on; -1: nowhere yet.
 
-        Raises KafkaException, or Recreated with a sentence.
+        Raises KafkaException, or Recreated or HeldBack with a sentence. The step is "waiting" where nothing was read.
         """
         places = {
             (log.topic, shard.number): (shard, n) for shard in self.shards for n, log in enumerate(self.changelogs)
@@ -82,13 +99,30 @@ class Recovery:
         self._reader = self.new_reader()
         try:
             self._reader.assign([TopicPartition(*place, self._at[place]) for place in self.remaining])
+            self._moved = time.monotonic()
             while self.remaining and not self.stop():
+                before = sum(self.remaining.values())
                 for place, messages in self._read().items():
                     _load(*places[place], messages)
                 self._measure()
-                yield "read"
+                yield "read" if self._has_moved(before) else "waiting"
         finally:
             self._reader.close()
+
+    def _has_moved(self, before: int) -> bool:
+        """Whether records were read, or the broker is asked in time why none are. Raises HeldBack."""
+        now = time.monotonic()
+        if sum(self.remaining.values()) != before:
+            self._moved, self.held = now, ""
+            return True
+        if now - max(self._moved, self._looked) > self.patience:
+            self._looked = now
+            self.held = "; ".join(self.asked.open(list(self.remaining)))
+            if not self.held:
+                self._moved = now
+            elif now - self._moved > 2 * self.patience:
+                raise HeldBack(f"changelogs cannot be read to their ends: {self.held}")
+        return False
 
     def _measure(self) -> None:
         self.remaining = {place: end - self._at[place] for place, end in self._ends.items() if end > self._at[place]}

@@ -116,9 +116,16 @@ class Shard:
         for rows in self.rows:
             rows.close()
 
-    def position(self) -> Position:
-        """What the rows contain now."""
-        return Position(dict(self.next), dict(self.ids), self.at)
+    def positions(self) -> list[Position]:
+        """What the rows of each table contain now. One that is ahead of the others stays so until they have caught up."""
+        return [
+            Position(
+                {topic: max(end, stored.next.get(topic, 0)) for topic, end in self.next.items()},
+                dict(self.ids),
+                self.at,
+            )
+            for stored in self.stored
+        ]
 
     def start_of(self, topic: str) -> int | None:
         """The first offset that some table does not contain; None when no table knows the topic."""

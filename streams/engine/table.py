@@ -14,10 +14,12 @@ from mode import Service
 
 from streams.engine.codec import PLAIN, Codec, codec
 from streams.engine.compiled import quick
+from streams.engine.dead import Refused
 from streams.engine.rows import GONE
 from streams.engine.shard import current
 
 MUTABLE = frozenset({list, dict, set, bytearray})
+FIXED = frozenset({float, bool, type(None)})  # of one size
 OUTSIDE = "Cannot modify table key from outside of stream iteration"
 
 
@@ -96,12 +98,24 @@ class Table(quick.Cells if quick else Plain, FaustTable[Any, Any]):  # type: ign
             cursor = current.get()
         except LookupError:
             raise TypeError(OUTSIDE) from None
+        if type(value) not in FIXED:
+            self._measure(key, value)
         number = self.number
         rows = cursor.rows[number]
         cursor.logs[number].note(key, value, rows.get(key, GONE), cursor.number)
         rows[key] = value
         if self.windowed:
             self._maybe_set_key_ttl(key, cursor.shard.number)
+
+    def _measure(self, key: Any, value: Any) -> None:
+        """Raises Refused for a row that the changelog could not take: its event fails alone, not the commit of all."""
+        size, limit = (
+            len(self.codec.encode_key(key)) + len(self.codec.encode_value(value)),
+            self.app.engine.record_bytes,
+        )
+        if size > limit:
+            raise Refused(f"a row of the table {self.name} would have {size} bytes, more than the {limit} that the broker takes; "
+                          "keep what grows in rows of its own")  # fmt: skip
 
     def _delete(self, key: Any) -> None:
         cursor = current.get(None)

@@ -44,7 +44,7 @@ class Cut:
     offsets: dict[tuple[str, int], int] = field(default_factory=dict)
     changes: list[Change] = field(default_factory=list)
     outputs: list[Output] = field(default_factory=list)
-    positions: list[tuple[int, bytes]] = field(default_factory=list)  # partition number, record
+    positions: list[tuple[int, list[bytes]]] = field(default_factory=list)  # partition number, record of each table
     raw: dict[tuple[int, int], dict[bytes, bytes | None]] = field(default_factory=dict)  # as written: (table, number)
     ends: dict[tuple[int, int], int] = field(default_factory=dict)  # next changelog offset: (table, number)
     number: int = 0
@@ -60,7 +60,7 @@ class Cut:
         moved = {topic: end for topic, end in shard.next.items() if shard.committed.get(topic) != end}
         if moved or changes:
             self.offsets |= {(topic, shard.number): end for topic, end in moved.items()}
-            self.positions.append((shard.number, encode(shard.position())))
+            self.positions.append((shard.number, list(map(encode, shard.positions()))))
             shard.committed |= moved
 
 
@@ -148,8 +148,8 @@ class Keeper:
             send(topic, key, value, partition, timestamp, headers, told)
         for change in cut.changes:
             self._write(change, cut)
-        for number, position in cut.positions:
-            for table, changelog in enumerate(self.changelogs):
+        for number, positions in cut.positions:
+            for table, (changelog, position) in enumerate(zip(self.changelogs, positions, strict=True)):
                 noted = _noted(cut, table, number) if changelog.stored else None
                 send(changelog.topic, key_of(number), position, number, 0, None, noted)
 
