@@ -9,6 +9,7 @@ import typer
 from cli.errors import Failed
 
 if TYPE_CHECKING:
+    from cli.local.doctor import Finding
     from cli.local.home import Holder, Home
 
 STOPS_WITHIN = 60.0  # seconds; every part has its own, shorter, limit
@@ -50,13 +51,16 @@ def reset(
 
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    mend: Annotated[
+        bool, typer.Option("--mend", help="End transactions that Kafka has left hanging, and do nothing else.")
+    ] = False,
 ) -> None:
     """Look at this machine and say what needs doing."""
     import json
 
     from cli.local.doctor import findings
 
-    found = findings()
+    found = _mended() if mend else findings()
     if as_json:
         print(json.dumps({"healthy": all(one.ok for one in found), "findings": [one._asdict() for one in found]}))
     else:
@@ -64,6 +68,16 @@ def doctor(
             print(f"{'ok  ' if one.ok else 'DO  '} {one.about:<22} {one.says}")
     if not all(one.ok for one in found):
         raise typer.Exit(1)
+
+
+def _mended() -> list[Finding]:
+    """What was ended, and whether something is left."""
+    from cli.local.doctor import Finding, transactions
+    from cli.local.mend import mend
+    from config import settings
+
+    ended = [Finding("transactions", True, f"ended: {one}") for one in mend(settings())]
+    return [*ended, *transactions(settings())]
 
 
 def _home() -> Home:

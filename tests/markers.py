@@ -16,12 +16,16 @@ CHECKPOINTS = (".kafka_cleanshutdown", "recovery-point-offset-checkpoint", "repl
 def without_markers(kafka: Kafka, places: Iterable[tuple[str, int]]) -> None:
     """Restarts the broker so that the last marker of each of these partitions was never written."""
     kafka.stop()
-    folder = kafka.folder / "log"
+    cut(kafka.folder / "log", places)
+    kafka.start()
+
+
+def cut(folder: Path, places: Iterable[tuple[str, int]]) -> None:
+    """In the data of a broker that is down."""
     for topic, number in places:
         _cut(folder / f"{topic}-{number}")
     for name in CHECKPOINTS:
         (folder / name).unlink(missing_ok=True)
-    kafka.start()
 
 
 def _cut(folder: Path) -> None:

@@ -25,6 +25,7 @@ import streams.tables
 from streams import engine
 from streams.engine import Options, Refused, Stopped
 from streams.engine.app import refusals
+from streams.engine.codec import codec as engine_codec
 from tests.conftest import System
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
@@ -34,6 +35,9 @@ PARTITIONS = 3
 class Bought(msgspec.Struct, frozen=True):
     user: str
     amount: int
+
+
+ANY = engine_codec("json", "", None, msgspec.json.encode, None, msgspec.json.decode)  # values of any kind
 
 
 class BoughtCodec(Codec):
@@ -215,6 +219,48 @@ async def test_an_event_that_fails_leaves_no_trace_but_its_original_bytes(topics
     assert (
         told["__streams.errors.topic"] == topics["in"].encode() and b"ValueError" in told["__streams.errors.exception"]
     )
+
+
+async def test_a_row_over_the_limit_is_refused_when_it_is_written_and_the_partition_goes_on(
+    topics: Topics, tmp_path: Path
+) -> None:
+    """Of every kind of value; and what an event sends is measured with its key and headers."""
+    topics.create("in", "out", "in.dlq")
+    large = "x" * 30_000
+    values = {1: large, 2: (large,), 3: tuple(range(20_000)), 4: Bought(large, 1), 5: large.encode()}
+    app = made(topics, tmp_path, options=Options(record_bytes=20_000))
+    rows = app.Table("rows", key_type=int, options={"codec": ANY})
+    out = app.topic(topics["out"], key_type=bytes, value_serializer="raw")
+
+    async def keep(stream: Any) -> None:
+        async for event in stream:
+            user = event["user"]
+            if user == 6:
+                await out.send(key=large.encode(), value=b"")
+            rows[user] = values.get(user, "small")
+
+    app.agent(source(app, topics))(keep)
+    topics.send("in", events(28))
+    async with running(app):
+        await drained(app, topics, "in", 28)
+    dead = Counter(json.loads(one.value())["user"] for one in topics.read("in.dlq"))
+    assert dead == dict.fromkeys(range(1, 7), 4), "each alone, and as it was"
+    reasons = {dict(one.headers())["__streams.errors.message"] for one in topics.read("in.dlq")}
+    assert all(b"more than the 20000" in reason for reason in reasons), reasons
+    assert topics.table("rows") == {0: "small"}
+
+
+async def test_the_letter_of_an_event_as_large_as_the_broker_takes_names_it(topics: Topics, tmp_path: Path) -> None:
+    topics.create("in", "out", "in.dlq")
+    app = made(topics, tmp_path)
+    counting(app, topics, fails=lambda event: "huge" in event)
+    topics.send("in", [{"user": 1, "amount": 1, "n": 0, "huge": "x" * 999_900}, *events(3)[1:]])
+    async with running(app):
+        await drained(app, topics, "in", 3)
+    [letter] = topics.read("in.dlq")
+    headers = dict(letter.headers())
+    assert letter.value() is None and headers["__streams.errors.topic"] == topics["in"].encode()
+    assert b"bytes" in headers["engine.value.dropped"] and topics.table("sums") == truth(events(3))
 
 
 async def test_too_many_failures_in_a_row_end_the_process_with_a_sentence(topics: Topics, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from cli.local.java import NO_JARS
 from cli.local.kafka import Kafka
 from cli.local.ports import any_free
 from cli.local.valkey import Valkey
+from tests.markers import cut
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 30.0  # seconds
@@ -351,6 +352,46 @@ def test_a_second_run_keeps_what_the_first_had(elsewhere: Environment, launch: C
     second.process.kill()
     second.process.wait()
     assert gone(pids)
+
+
+def commit_a_transaction(bootstrap: str, topic: str) -> None:
+    from confluent_kafka import Producer
+
+    producer = Producer({"bootstrap.servers": bootstrap, "transactional.id": "outside"})
+    producer.init_transactions(PATIENCE)
+    producer.begin_transaction()
+    producer.produce(topic, b"value", b"key", 0)
+    producer.commit_transaction(PATIENCE)
+
+
+@pytest.mark.kafka
+def test_a_run_ends_transactions_that_its_broker_had_left_hanging_and_so_does_doctor(
+    elsewhere: Environment, launch: Callable[..., Launched]
+) -> None:
+    bootstrap = f"127.0.0.1:{elsewhere['SOULFRA_LOCAL__KAFKA_PORT']}"
+    log = Path(elsewhere["SOULFRA_LOCAL__DATA"]) / "kafka" / "log"
+    for how in ("run", "doctor"):
+        first = launch(elsewhere, Child("worker", SLEEPS))
+        first.until("is ready:")
+        if how == "run":
+            make_topic(bootstrap, "usage.recorded")
+        commit_a_transaction(bootstrap, "usage.recorded")
+        first.process.terminate()
+        assert first.ended() == 0
+        cut(log, [("usage.recorded", 0)])
+        if how == "run":
+            second = launch(elsewhere, Child("worker", SLEEPS))
+            second.until("1 transactions that the broker had left hanging were ended")
+            second.process.terminate()
+            assert second.ended() == 0
+    with Kafka(log.parent, *(int(elsewhere[f"SOULFRA_LOCAL__{name}_PORT"]) for name in ("KAFKA", "CONTROLLER"))):
+        sick = soulfra(elsewhere, "doctor", "--json")
+        [finding] = [one for one in json.loads(sick.stdout)["findings"] if one["about"] == "transactions"]
+        assert not finding["ok"] and "usage.recorded/0 stands still" in finding["says"] and "--mend" in finding["says"]
+        mended = soulfra(elsewhere, "doctor", "--mend")
+        assert mended.returncode == 0 and "ended: usage.recorded/0" in mended.stdout, mended.stdout + mended.stderr
+        again = soulfra(elsewhere, "doctor", "--mend", "--json")
+        assert json.loads(again.stdout)["findings"] == [{"about": "transactions", "ok": True, "says": "none hangs"}]
 
 
 @pytest.mark.kafka

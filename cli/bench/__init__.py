@@ -39,7 +39,8 @@ def faults(
     as_json: Json = False,
     events: Annotated[int, typer.Option(min=1_000)] = 1_000_000,
     workers: Annotated[int, typer.Option(min=1, max=8)] = 3,
-    kills: Annotated[int, typer.Option(min=0)] = 100,
+    kills: Annotated[int, typer.Option(min=0, help="Of workers.")] = 100,
+    broker_kills: Annotated[int, typer.Option(min=0, help="0: one for each fifty kills of workers.")] = 0,
     seed: int = 1,
     rate: Annotated[int, typer.Option(min=100, help="Events a second.")] = 4_000,
     store: Annotated[Store, typer.Option(help="Where the workers keep their rows.")] = "memory",
@@ -49,7 +50,8 @@ def faults(
     from cli.bench.table import report
     from cli.errors import Failed
 
-    told, rows = measure(Plan(events, workers, kills, seed, rate, store), lambda text: typer.echo(text, err=True))
+    plan = Plan(events, workers, kills, seed, rate, store, broker_kills)
+    told, rows = measure(plan, lambda text: typer.echo(text, err=True))
     if as_json:
         typer.echo(json.dumps(report("faults", rows), indent=2))
     else:

@@ -3,6 +3,7 @@ pour in, and afterwards tables, changelogs and outputs are compared with the sou
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import random
@@ -26,6 +27,7 @@ from cli.errors import Failed
 from cli.local.kafka import Kafka
 from cli.local.ports import free
 from streams.app import FAILPOINT
+from streams.engine.hanging import OFFSETS, Transactions
 
 APP = "exact"
 PARTITIONS, KEYS = 8, 2_000
@@ -33,6 +35,7 @@ STEPS = ("fenced", "begun", "produced", "flushed", "offered", "committed")
 SESSION = 6.0  # seconds after which the broker gives a silent worker's partitions away (cli/kafka/server.properties)
 REACHED = 20.0  # seconds that a worker has to come to a step
 SETTLED = 120.0  # seconds that the rest may take when the last fault is over
+HANGS = "stands still at offset"  # what a worker says that ends behind a hanging transaction
 
 
 class Plan(NamedTuple):
@@ -44,6 +47,7 @@ class Plan(NamedTuple):
     seed: int
     rate: int  # events a second
     store: str = "memory"  # or rocksdb
+    broker_kills: int = 0  # 0: one for each fifty kills of workers, at least one
 
     @property
     def stops(self) -> int:
@@ -52,7 +56,7 @@ class Plan(NamedTuple):
     @property
     def restarts(self) -> int:
         """Of the broker."""
-        return max(1, self.kills // 50)
+        return self.broker_kills or max(1, self.kills // 50)
 
 
 class Told(NamedTuple):
@@ -62,6 +66,7 @@ class Told(NamedTuple):
     kills: int
     stops: int
     restarts: int
+    hanging: int  # transactions that the broker left in some partition, and that were ended
     lost: int  # outputs that are missing
     doubled: int  # outputs that are there more than once
     wrong: int  # keys whose row differs from the recount
@@ -77,6 +82,7 @@ class Run:
     folder: Path
     say: Callable[[str], None] = lambda _: None
     kills: int = 0
+    hanging: int = 0
     copies: int = 1  # of each partition
     workers: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
@@ -94,7 +100,7 @@ class Run:
                 self._start(f"w{n}")
             self.faults()
             load.join()
-            watch.wait_for(self.plan.events)
+            watch.wait_for(self.plan.events, self._mend)
             return self._compared(watch, time.monotonic() - began)
         finally:
             for process in self.workers.values():
@@ -170,10 +176,14 @@ class Run:
 
     def _reborn(self, name: str, failpoint: str = "") -> None:
         code = self.workers[name].wait(60)
-        if code != -signal.SIGKILL:
+        if code == -signal.SIGKILL:
+            self.kills += 1
+        elif not self._ended_behind_a_hanging_one(name):
             raise Failed(f"{name} ended by itself: {(self.folder / f'{name}.log').read_text()[-1000:]}")
-        self.kills += 1
         self._start(name, failpoint)
+
+    def _ended_behind_a_hanging_one(self, name: str) -> bool:
+        return HANGS in (self.folder / f"{name}.log").read_text()[-2000:]
 
     def _at_step(self, step: str) -> Callable[[], None]:
         """Kills a worker, and its successor kills itself at that step of one of its first commits."""
@@ -201,6 +211,14 @@ class Run:
     def _restart(self) -> None:
         self.kafka.kill()
         self.kafka.start()
+        self._mend()
+
+    def _mend(self) -> None:
+        """Ends transactions that the broker has left hanging, as `make run` does, and starts workers that ended behind one."""
+        self.hanging += len(asyncio.run(mended(self.kafka.bootstrap)))
+        for name, process in self.workers.items():
+            if process.poll() is not None and self._ended_behind_a_hanging_one(name):
+                self._start(name)
 
     def _compared(self, watch: Watch, seconds: float) -> Told:
         truth: dict[str, list[int]] = {}
@@ -224,6 +242,7 @@ class Run:
             self.kills,
             plan.stops,
             plan.restarts,
+            self.hanging,
             lost,
             doubled,
             wrong,
@@ -250,15 +269,25 @@ class Watch(threading.Thread):
                 self.gap = max(self.gap, now - self.last) if self.last else 0.0
                 self.last, self.seen = now, self.seen + fresh
 
-    def wait_for(self, outputs: int) -> None:
-        """Raises Failed when they do not come."""
+    def wait_for(self, outputs: int, mend: Callable[[], None]) -> None:
+        """Until they are there, or none came for some time: the comparison says what is missing."""
         before, since = self.seen, time.monotonic()
-        while self.seen < outputs:
-            time.sleep(0.5)
+        while self.seen < outputs and time.monotonic() - since < SETTLED:
+            time.sleep(5)
             if self.seen != before:
                 before, since = self.seen, time.monotonic()
-            elif time.monotonic() - since > SETTLED:
-                return  # the comparison says what is missing
+            else:
+                mend()
+
+
+async def mended(bootstrap: str) -> list[Any]:
+    """Ends what hangs in the topics of this bench."""
+    async with Transactions({"bootstrap.servers": bootstrap}) as transactions:
+        names = [f"{APP}-in", f"{APP}-out", f"{APP}-totals-changelog", OFFSETS]
+        left = await transactions.hanging(transactions.partitions(names), f"{APP}-")
+        for one in left:
+            await transactions.end(one)
+        return left
 
 
 def reader(bootstrap: str) -> Consumer:
@@ -287,8 +316,12 @@ def measure(plan: Plan, say: Callable[[str], None]) -> tuple[Told, list[Row]]:
     """Runs it in a folder of its own. Needs some minutes."""
     with tempfile.TemporaryDirectory(prefix="soulfra-faults-") as folder:
         told = Run(plan, Path(folder), say).go()
-    workload = f"{plan.events} events, {told.kills} kills, {plan.workers} workers, exactly once, {plan.store}"
+    workload = (
+        f"{plan.events} events, {told.kills} kills, {told.restarts} broker kills, {plan.workers} workers, "
+        f"exactly once, {plan.store}"
+    )
     rows = [
+        Row(f"{workload}: hanging transactions", "soulfra", "", [told.hanging]),
         Row(f"{workload}: outputs lost", "soulfra", "", [told.lost]),
         Row(f"{workload}: outputs doubled", "soulfra", "", [told.doubled]),
         Row(f"{workload}: rows that differ", "soulfra", "", [told.wrong]),

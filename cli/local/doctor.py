@@ -14,6 +14,7 @@ from cli.local.children import answers
 from cli.local.home import Home, since
 from cli.local.java import found_java, has_jars, jars_folder, kafka_version, version_of
 from cli.local.kafka import serves
+from cli.local.mend import broker_of, hanging
 from cli.local.ports import Port, is_free, ports, problems
 from cli.local.run import reachable
 from cli.local.valkey import found_server, pongs
@@ -40,7 +41,8 @@ def findings() -> list[Finding]:
     if not is_set("redis.url"):
         found.append(_redis_server())
     found += [_version(home), _running(home), _disk(home), *_sizes(home)]
-    return [*found, *(_answering(now) if home.running else _ports(now))]
+    found += _answering(now) if home.running else _ports(now)
+    return [*found, *transactions(now)] if serves(broker_of(now).bootstrap) else found
 
 
 def _java() -> Finding:
@@ -125,6 +127,19 @@ def _answering(now: Settings) -> Iterator[Finding]:
             yield _answer(port, pongs(port.number))
         elif port.part.startswith("health of ") and port.number:
             yield _answer(port, answers(f"http://{reachable(port.host)}:{port.number}/readyz"))
+
+
+def transactions(now: Settings) -> Iterator[Finding]:
+    """Whether Kafka has left some hanging in our topics."""
+    try:
+        left = hanging(now)
+    except Failed as failed:
+        yield Finding("transactions", False, str(failed))
+        return
+    if not left:
+        yield Finding("transactions", True, "none hangs")
+    for one in left:
+        yield Finding("transactions", False, f"{one}; `soulfra doctor --mend` ends it")
 
 
 def _answer(port: Port, does: bool) -> Finding:

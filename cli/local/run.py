@@ -15,6 +15,7 @@ from cli.local.children import Asked, Child, Part, Process
 from cli.local.home import Holder, Home, since
 from cli.local.java import jars, java
 from cli.local.kafka import Kafka
+from cli.local.mend import mend
 from cli.local.ports import any_free, must_be_usable, ports, problems
 from cli.local.valkey import Valkey
 from config import Settings, name_of, settings
@@ -115,6 +116,8 @@ def _start(
     environment |= {name_of(f"telemetry.{key}"): str(port) for key, port in health.items()}
     for child in topics_applied() if first is None else first:
         launcher.do(Part(child, home.logs, environment))
+    if not is_set("kafka.bootstrap"):
+        _mend(launcher, now)
     wanted = parts(now, health) if children is None else children
     launcher.start(*(Part(child, home.logs, environment) for child in wanted))
 
@@ -133,6 +136,12 @@ def _start_servers(launcher: Launcher, now: Settings, home: Home) -> dict[str, s
         environment[name_of("kafka.bootstrap")] = kafka.bootstrap
     launcher.start(*servers)
     return environment
+
+
+def _mend(launcher: Launcher, now: Settings) -> None:
+    """A broker that was killed may have left transactions hanging, which would stop the workers for ever."""
+    if ended := mend(now):
+        launcher.say(f"{len(ended)} transactions that the broker had left hanging were ended")
 
 
 def topics_applied() -> list[Child]:

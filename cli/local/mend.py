@@ -1,0 +1,59 @@
+"""Hanging transactions in the topics of this installation: looked for, and ended (`streams/engine/hanging.py`)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from cli.errors import Failed
+from config.explain import is_set
+
+if TYPE_CHECKING:
+    from config import Kafka, Settings
+    from streams.engine.hanging import Hanging, Transactions
+
+
+def hanging(now: Settings) -> list[Hanging]:
+    """Those that are left. Raises Failed when the cluster does not answer, or may not be asked."""
+    return asyncio.run(_run(now, end=False))
+
+
+def mend(now: Settings) -> list[Hanging]:
+    """Ends them, and nothing else; those that were ended. Raises Failed likewise."""
+    return asyncio.run(_run(now, end=True))
+
+
+async def _run(now: Settings, end: bool) -> list[Hanging]:
+    from aiokafka.errors import KafkaError
+
+    from streams.engine.hanging import Transactions
+    from topics.broker import client
+
+    kafka = broker_of(now)
+    try:
+        async with Transactions(client(kafka, "doctor")) as transactions:
+            left = await _own(transactions)
+            if end:
+                for one in left:
+                    await transactions.end(one)
+            return left
+    except (KafkaError, OSError, TimeoutError) as refused:
+        raise Failed(
+            f"transactions at {kafka.bootstrap} cannot be looked at ({refused or type(refused).__name__}); is the broker "
+            "running, and may this user describe topics and transactional ids and, to end a transaction, alter the cluster?"
+        ) from None
+
+
+def broker_of(now: Settings) -> Kafka:
+    """The cluster that the settings name, else the broker that `soulfra run` starts."""
+    if is_set("kafka.bootstrap"):
+        return now.kafka
+    return now.kafka.model_copy(update={"bootstrap": f"127.0.0.1:{now.local.kafka_port}"})
+
+
+async def _own(transactions: Transactions) -> list[Hanging]:
+    """In the catalogue's topics; in the group's offsets only those of our own workers."""
+    from streams.engine.hanging import OFFSETS
+    from topics import TABLES_APP, everything
+
+    return await transactions.hanging(transactions.partitions([*everything(), OFFSETS]), f"{TABLES_APP}-")
