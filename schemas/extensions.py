@@ -83,5 +83,7 @@ def is_traceparent(text: str) -> bool:
 def trace_of(headers: Iterable[tuple[str, bytes | None]]) -> str:
     """The traceparent that a record or event carries, or nothing: its own header goes before the extension."""
     carried = dict(headers)
-    texts = ((carried.get(name) or b"").decode(errors="replace") for name in ("traceparent", "ce_traceparent"))
-    return next((text for text in texts if is_traceparent(text)), "")
+    for name in ("traceparent", "ce_traceparent"):
+        if is_traceparent(text := (carried.get(name) or b"").decode(errors="replace")):
+            return text
+    return ""

@@ -283,3 +283,10 @@ def test_an_id_forges_no_line_of_a_log(system: System, edge: httpx.Client) -> No
     for name in ("edge", "tables"):
         for line in (system.folder / f"{name}.log").read_text().splitlines():
             assert "log.level" not in line or json.loads(line)["log.level"] != "error"
+
+
+@pytest.mark.parametrize("id", ["%FF", "%ED%A0%80", "%00", "%0A", "a%FFb", "%", "é" * 2_000])
+@pytest.mark.parametrize("place", ["path", "query"])
+def test_an_id_that_no_event_can_have_is_unknown(edge: httpx.Client, id: str, place: str) -> None:
+    url = f"/v1/events/{id}?source=s" if place == "path" else f"/v1/events?source=s&id={id}"
+    assert problem(edge.get(url), 404)["detail"] == "there is no such event, or it is not yours"
