@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -20,9 +19,9 @@ from config import Settings, metrics, telemetry
 from config import settings as configured
 from config.objects import Objects
 from config.telemetry import TRACE, Health, new_trace
+from schemas.extensions import is_traceparent
 from topics.plan import check
 
-TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")  # W3C Trace Context 1
 HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 
 
@@ -54,7 +53,7 @@ def make(settings: Settings | None = None) -> FastAPI:
     async def measured(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
         started = time.perf_counter()
         trace = request.headers.get("traceparent", "")
-        TRACE.set(trace if TRACEPARENT.fullmatch(trace) else new_trace())
+        TRACE.set(trace if is_traceparent(trace) else new_trace())
         response = await answer(request)
         route = getattr(request.scope.get("route"), "path", "(none)")
         took = time.perf_counter() - started

@@ -3,34 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
-from typing import Any, NamedTuple, NoReturn
+from decimal import Decimal
+from typing import Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 
 from api.auth import Caller, Principal
+from api.cloudevents import BATCH, STRUCTURED, URI_REFERENCE, not_json, received
 from api.copy import Asked, TheCopy, row_of
 from api.log import TheLog
 from api.problem import Escaped, Problem, unknown
 from config.telemetry import TRACE
-from schemas.event import ENVELOPE, Event
+from schemas import UsageRecorded
+from schemas.event import ENVELOPE, SYSTEM, Event
+from schemas.extensions import MOST, MOST_BYTES, Extensions, NoExtension, extensions_of, is_traceparent
 from schemas.fields import NANO
 from schemas.wire import CLASSES, sentences
 from soulfra.moment import implausible
-from soulfra.usage import verdict_key
+from soulfra.usage import reserved, verdict_key
 from topics import VERDICT_ROWS, topic_of
 
 router = APIRouter(tags=["events"])
 
 WRITABLE = {name: event for name, event in CLASSES.items() if "callers" in topic_of(event).written_by}
-ATTRIBUTES = {"specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema", "data"}
 TIMESTAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]")  # how RFC 3339 begins; a bare number is no time
-BATCH, STRUCTURED = "application/cloudevents-batch+json", "application/cloudevents+json"
 
 
 class Rejected(Exception):
@@ -63,24 +63,32 @@ def _body_schema() -> dict[str, Any]:
         "type": "object",
         "required": ["specversion", "id", "source", "type", "data"],
         "properties": {
-            "specversion": {"const": "1.0"}, "id": {"type": "string"}, "source": {"type": "string"},
+            "specversion": {"const": "1.0"},
+            "id": {"type": "string", "minLength": 1, "description": "at most 256 bytes (UTF-8), no control characters"},
+            "source": {"type": "string", "format": "uri-reference", "minLength": 1, "maxLength": 256},
             "type": {"enum": sorted(WRITABLE)}, "subject": {"type": "string"},
             "time": {"type": "string", "format": "date-time"},
+            "datacontenttype": {"type": "string", "description": "application/json, or none"},
+            "dataschema": {"type": "string", "format": "uri"},
             "data": {"oneOf": [{"type": "object", "title": name, **schema} for name, schema in data.items()]},
+        },
+        "additionalProperties": {
+            "type": ["string", "integer", "boolean"],
+            "description": f"extension attributes: at most {MOST} of {MOST_BYTES} bytes together",
         },
     }  # fmt: skip
     return {"requestBody": {"required": True, "content": {
         STRUCTURED: {"schema": one}, BATCH: {"schema": {"type": "array", "items": one}},
-        "application/json": {"schema": {"description": "the data, with ce-* headers (binary mode)"}},
+        "application/json": {"schema": {"description": "the data, with ce-* headers, percent-encoded (binary mode)"}},
     }}}  # fmt: skip
 
 
 @router.post("/v1/events", status_code=202, openapi_extra=_body_schema())
 async def accept(request: Request, caller: Caller, log: TheLog) -> Response:
     """Store events. `accepted` means stored; each event of a batch gets its own verdict, and they add up."""
-    said = await _events(request)
-    verdicts = await asyncio.gather(*(_verdict(one, n, caller, log) for n, one in enumerate(said.events)))
-    if not said.batch:
+    sent = await received(request)
+    verdicts = await asyncio.gather(*(_verdict(event, n, caller, log) for n, event in enumerate(sent.events)))
+    if not sent.batch:
         return _alone(verdicts[0])
     accepted = sum(verdict.status == "accepted" for verdict in verdicts)
     counts = {"accepted": accepted, "rejected": len(verdicts) - accepted}
@@ -89,9 +97,9 @@ async def accept(request: Request, caller: Caller, log: TheLog) -> Response:
     return Escaped(body, 202 if accepted else 422, {"Soulfra-Position": positions} if positions else None)
 
 
-@router.get("/v1/events/{id}")
+@router.get("/v1/events")
 async def verdict(
-    id: str,
+    id: Annotated[str, Query(description="id of the event, whatever characters it has")],
     caller: Caller,
     copy: TheCopy,
     asked: Asked,
@@ -115,56 +123,26 @@ async def verdict(
     }
 
 
-class Said(NamedTuple):
-    events: list[Any]
-    batch: bool
-
-
-async def _events(request: Request) -> Said:
-    """The events of a request, in whichever of the three modes."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    body = _parsed(await _read(request))
-    if kind == BATCH or isinstance(body, list):
-        limit = request.app.state.settings.edge.batch_limit
-        if not isinstance(body, list) or not 0 < len(body) <= limit:
-            raise Problem(422, f"a batch is a JSON array of 1 to {limit} events")
-        return Said(body, True)
-    if "ce-type" in request.headers:
-        given = {name[3:]: value for name, value in request.headers.items() if name.startswith("ce-")}
-        return Said([{**given, "data": body}], False)
-    return Said([body], False)
-
-
-async def _read(request: Request) -> bytes:
-    limit, body = request.app.state.settings.edge.body_limit, bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise Problem(413, f"events of one POST may have {limit} bytes together; send several smaller batches")
-    return bytes(body)
-
-
-def _parsed(body: bytes) -> Any:
-    def constant(name: str) -> NoReturn:
-        raise ValueError(f"{name} is not a number")
-
-    try:
-        return json.loads(body, parse_float=Decimal, parse_constant=constant)
-    except RecursionError:
-        raise Problem(400, "the body is nested too deeply") from None
-    except InvalidOperation:
-        raise Problem(
-            400, "the body holds a number that is too large; write a quantity with at most 18 digits"
-        ) from None
-    except ValueError as wrong:
-        raise Problem(400, f"the body is not JSON: {wrong}") from None
+@router.get("/v1/events/{id:path}")
+async def verdict_of(
+    id: str,
+    caller: Caller,
+    copy: TheCopy,
+    asked: Asked,
+    response: Response,
+    source: str = Query(),
+    subject: str | None = None,
+) -> dict[str, object]:
+    """The same, for an id that fits into a path; percent-encode what is special there, a slash may stay."""
+    return await verdict(id, caller, copy, asked, response, source, subject)
 
 
 async def _verdict(given: Any, n: int, caller: Principal, log: Any) -> Verdict:
     id = str(given.get("id", "")) if isinstance(given, dict) else ""
     try:
-        event = _event(given, caller, datetime.now(UTC))
-        position = await log.publish(event, TRACE.get())
+        event, extensions = _event(given, caller, datetime.now(UTC))
+        trace = extensions.get("traceparent", "")
+        position = await log.publish(event, trace if is_traceparent(trace) else TRACE.get(), extensions)
     except Rejected as no:
         return Verdict(id, "rejected", "", no.reason, f"events[{n}]{'.' if no.place else ''}{no.place}", no.status)
     except Problem as away:
@@ -172,8 +150,8 @@ async def _verdict(given: Any, n: int, caller: Principal, log: Any) -> Verdict:
     return Verdict(event.id, "accepted", str(position))
 
 
-def _event(given: Any, caller: Principal, now: datetime) -> Event:
-    """Raises Rejected with the reason and the place."""
+def _event(given: Any, caller: Principal, now: datetime) -> tuple[Event, Extensions]:
+    """The event that was sent, and its extensions. Raises Rejected with the reason and the place."""
     if not isinstance(given, dict):
         raise Rejected(422, "an event is a JSON object (CloudEvents 1.0)")
     kind = given.get("type")
@@ -182,18 +160,37 @@ def _event(given: Any, caller: Principal, now: datetime) -> Event:
     if kind not in WRITABLE:
         writers = ", ".join(topic_of(CLASSES[kind]).written_by)
         raise Rejected(403, f"{kind} is written by: {writers}; callers write {', '.join(WRITABLE)}", "type")
-    if extra := set(given) - ATTRIBUTES:
-        raise Rejected(
-            422, f"{', '.join(sorted(extra))}: no such CloudEvents attribute here; put it into data", min(extra)
-        )
+    extensions = _extensions(given)
+    if wrong := not_json(given):
+        raise Rejected(415, wrong, "datacontenttype")
+    _check_source(given.get("source"))
     event = _made(WRITABLE[kind], given, caller, now)
     if given.get("specversion") != "1.0":
         raise Rejected(422, "specversion is '1.0' (CloudEvents 1.0)", "specversion")
-    if event.source.partition("/")[0] == "soulfra":
-        raise Rejected(403, "the source soulfra is this system itself; name your own", "source")
     if wrong := implausible(event, now):
         raise Rejected(422, wrong, "time")
-    return event
+    if isinstance(event, UsageRecorded) and (wrong := reserved(event)):
+        raise Rejected(403, wrong, "data.meter")
+    return event, extensions
+
+
+def _extensions(given: dict[str, Any]) -> Extensions:
+    try:
+        return extensions_of(given)
+    except NoExtension as wrong:
+        raise Rejected(422, str(wrong), wrong.name) from None
+
+
+def _check_source(source: Any) -> None:
+    if not isinstance(source, str) or not source:
+        return  # the event class says what is missing
+    if source.partition("/")[0] == SYSTEM:
+        raise Rejected(403, "the source soulfra is this system itself; name your own", "source")
+    if not URI_REFERENCE.fullmatch(source):
+        hint = "percent-encode what is none (in a ce- header, write its percent signs as %25)"
+        raise Rejected(
+            422, f"source is a URI reference (RFC 3986), such as /gateway or https://example.org; {hint}", "source"
+        )
 
 
 def _made(kind: type[Event], given: dict[str, Any], caller: Principal, now: datetime) -> Event:

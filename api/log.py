@@ -14,6 +14,7 @@ from fastapi import Depends, Request
 from api.problem import later
 from config import Settings, metrics
 from schemas import Event
+from schemas.extensions import NONE, Extensions
 from schemas.wire import encode
 from topics import topic_of
 from topics.broker import producer
@@ -34,7 +35,7 @@ class Log:
         self._thread = Thread(target=self._report, name="deliveries", daemon=True)
         self._thread.start()
 
-    async def publish(self, event: Event, trace: str = "") -> Position:
+    async def publish(self, event: Event, trace: str = "", extensions: Extensions = NONE) -> Position:
         """Where the event is stored. Raises Problem 503 when the broker does not take it in time."""
         loop = asyncio.get_running_loop()
         stored: asyncio.Future[Position] = loop.create_future()
@@ -42,7 +43,7 @@ class Log:
         def delivered(error: KafkaError | None, message: Message) -> None:
             loop.call_soon_threadsafe(_settle, stored, error, message)
 
-        record, partition = encode(event, trace), partition_of(event.key, self._partitions)
+        record, partition = encode(event, trace, extensions), partition_of(event.key, self._partitions)
         try:
             self._producer.produce(
                 topic_of(event).name,

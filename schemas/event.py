@@ -12,12 +12,12 @@ from typing import Annotated, Any, Self, TypeVar
 import msgspec
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
-from schemas.fields import Id
+from schemas.fields import EventId, Id
 
 DERIVED = uuid.UUID("5017f7a0-0000-5000-8000-50017f7a0000")  # namespace of the ids of derived events
+SYSTEM = "soulfra"  # source of the events that follow from others
 ENVELOPE = ("id", "source", "time", "tenant", "user")
 Source = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[!-~]+$")]
-EventId = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[!-~]+$")]
 Caused = TypeVar("Caused", bound="Event")
 
 
@@ -62,7 +62,7 @@ class Event(Part):
         name = event.ce_type()
         return event(
             id=str(uuid.uuid5(DERIVED, f"{self.source}\0{self.id}\0{name}\0{n}")),
-            source="soulfra",
+            source=SYSTEM,
             time=self.time,
             tenant=self.tenant,
             user=self.user,

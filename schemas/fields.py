@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from enum import Enum, StrEnum
 from typing import Annotated
 
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
+from pydantic_core import PydanticCustomError
 
 
 class Privacy(Enum):
@@ -22,6 +24,29 @@ ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}$"
 NANO = 9  # digits after the point that a quantity may have
 QUANTITY_PATTERN = rf"^-?(0|[1-9][0-9]{{0,17}})(\.[0-9]{{1,{NANO}}})?$"
 
+NONCHARACTERS = "".join(chr(plane << 16 | end) for plane in range(17) for end in (0xFFFE, 0xFFFF))
+CONTROLS = re.compile(rf"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufdd0-\ufdef{NONCHARACTERS}]")
+MOST_BYTES = 256  # of an id
+
+
+def plain(text: str) -> str:
+    """The text, if it is a CloudEvents string without line separators. Raises ValueError with the end of a sentence."""
+    if not (text.isascii() and text.isprintable()) and CONTROLS.search(text):
+        raise ValueError("holds a control character, a line end or half a character; leave that out")
+    return text
+
+
+def _event_id(text: str) -> str:
+    try:
+        plain(text)
+    except ValueError as wrong:
+        raise PydanticCustomError("event_id", "it {wrong}", {"wrong": str(wrong)}) from None
+    if not 0 < len(text.encode()) <= MOST_BYTES:
+        raise PydanticCustomError("event_id", "it has 1 to {most} bytes (UTF-8)", {"most": MOST_BYTES})
+    return text
+
+
+EventId = Annotated[str, AfterValidator(_event_id)]
 Id = Annotated[str, StringConstraints(pattern=ID_PATTERN), PSEUDONYM]
 Pointer = Annotated[str, StringConstraints(min_length=1, max_length=512), PSEUDONYM]
 Fingerprint = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$"), PSEUDONYM]

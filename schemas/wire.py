@@ -19,12 +19,14 @@ from pydantic import ValidationError
 from schemas import EVENTS
 from schemas.compiled import decoder
 from schemas.event import Event, Malformed, Part
+from schemas.extensions import NONE, Extensions
 from schemas.frozen import FIRST_ID, Frozen, frozen, latest
 
 MAGIC = 0
 FRAME = struct.Struct(">bI")
 CLASSES: dict[str, type[Event]] = {event.ce_type(): event for event in EVENTS}
 REQUIRED = ("ce_id", "ce_source", "ce_type", "ce_time")
+READ = {*REQUIRED, "ce_tenant", "ce_subject"}
 
 Headers = list[tuple[str, bytes]]
 Lookup = Callable[[int], Mapping[str, Any] | None]  # schema id -> Avro schema of a foreign registry, or None
@@ -38,17 +40,17 @@ class Record(NamedTuple):
     headers: Headers
 
 
-def encode(event: Event, trace: str = "") -> Record:
-    """The record of an event; `trace` is a W3C traceparent."""
+def encode(event: Event, trace: str = "", extensions: Extensions = NONE) -> Record:
+    """The record of an event; `trace` is a W3C traceparent, `extensions` are what its sender added for others."""
     contract = _latest(type(event))
     frame = io.BytesIO()
     frame.write(FRAME.pack(MAGIC, contract.id))
     fastavro.schemaless_writer(frame, _writer(contract.id), _plain(event.body()))
-    return Record(event.key.encode(), frame.getvalue(), headers(event, trace))
+    return Record(event.key.encode(), frame.getvalue(), headers(event, trace, extensions))
 
 
-def headers(event: Event, trace: str = "") -> Headers:
-    said = {
+def headers(event: Event, trace: str = "", extensions: Extensions = NONE) -> Headers:
+    texts = {
         "ce_specversion": "1.0",
         "ce_id": event.id,
         "ce_source": event.source,
@@ -58,9 +60,9 @@ def headers(event: Event, trace: str = "") -> Headers:
         "ce_subject": event.user,
         "content-type": "application/avro",
     }
-    return [(name, value.encode()) for name, value in said.items()] + (
-        [("traceparent", trace.encode())] if trace else []
-    )
+    texts |= {f"ce_{name}": value for name, value in extensions.items()}
+    texts |= {"traceparent": trace} if trace else {}
+    return [(name, value.encode()) for name, value in texts.items()]
 
 
 def decode(
@@ -80,11 +82,12 @@ def decode(
     return made
 
 
-def _envelope(said: Iterable[tuple[str, bytes | None]]) -> dict[str, str]:
+def _envelope(headers: Iterable[tuple[str, bytes | None]]) -> dict[str, str]:
+    """The headers that make the event. Others, extensions among them, are their senders' and stay as they are."""
     try:
-        envelope = {name: (value or b"").decode() for name, value in said}
+        envelope = {name: (value or b"").decode() for name, value in headers if name in READ}
     except UnicodeDecodeError:
-        raise Malformed("a header is not UTF-8") from None
+        raise Malformed(f"a header is not UTF-8; {', '.join(sorted(READ))} must be") from None
     if missing := [name for name in REQUIRED if not envelope.get(name)]:
         raise Malformed(
             f"the header{'s' if len(missing) > 1 else ''} {', '.join(missing)} must be there (CloudEvents binary mode)"

@@ -8,11 +8,21 @@ from typing import Literal
 
 import msgspec
 
+from schemas.event import SYSTEM
 from schemas.fields import NANO
 from schemas.usage import UsageRecorded
 
 UNIT = 10**NANO  # a quantity is kept as a whole number of billionths
 KEPT_CONFLICTS = 16  # of one event id; further ones are counted only
+
+BYTES_INGESTED = "bytes.ingested"
+ANALYSES_DONE = "analyses.done"
+AGENTS_SUGGESTED = "agents.suggested"
+SYSTEM_METERS = {
+    BYTES_INGESTED: "a chat is uploaded",
+    ANALYSES_DONE: "a chat is analysed",
+    AGENTS_SUGGESTED: "an agent is suggested",
+}  # written by our own folds alone, and when
 
 Verdict = Literal["counted", "duplicate", "conflict"]
 
@@ -48,6 +58,14 @@ class VerdictRow(msgspec.Struct, frozen=True):
         if offset is None or offset == self.offset:
             return "counted"
         return "conflict" if offset in self.conflicting else "duplicate"
+
+
+def reserved(event: UsageRecorded) -> str:
+    """Why a meter is not the sender's to write, or nothing. Events of the source `soulfra` are our own."""
+    if event.meter not in SYSTEM_METERS or event.source == SYSTEM:
+        return ""
+    when = SYSTEM_METERS[event.meter]
+    return f"the meter {event.meter} is written by soulfra itself (tables worker) when {when}; name another meter"
 
 
 def verdict_key(source: str, id: str) -> str:

@@ -21,6 +21,7 @@ from config.objects import META, UPLOAD, Missing, Objects, failure_of, folder_of
 from config.telemetry import LABELS, TRACE, Health, serve
 from schemas import AnalysisDone, AnalysisFailed, ChatDeleted, ChatUploaded, Event, Malformed
 from schemas.chat import Failure, InsightNumber
+from schemas.extensions import trace_of
 from schemas.wire import decode, encode
 from soulfra.analysis import VERSION, Analysis, encoded
 from soulfra.chat import Unreadable
@@ -66,7 +67,7 @@ class Job:
     async def take(self, message: Any) -> None:
         """One record. What is malformed or lies in a wrong partition is the tables worker's to deal with."""
         headers = headers_of(message.headers)
-        TRACE.set(next((value.decode() for name, value in headers if name == "traceparent"), ""))
+        TRACE.set(trace_of(headers))
         try:
             event = decode(message.key, message.value, headers)
         except Malformed:

@@ -2,30 +2,29 @@
 
 from collections.abc import Iterator
 
-from schemas import AnalysisDone, ChatUploaded, Event, UsageRecorded
+from schemas import AnalysisDone, ChatDeleted, ChatUploaded, Event, UsageRecorded
 from soulfra import upload
+from soulfra.usage import ANALYSES_DONE, BYTES_INGESTED
 from streams.fold import Rows, fold
-from topics import AGENTS, ANALYSES, CHAT_ROWS, CHATS, TRUST
+from topics import CHAT_ROWS
 from topics.rows import row_key
 
 
-@fold(CHATS, ANALYSES, TRUST, AGENTS)
+@fold(ChatDeleted, *upload.PARTS)
 def keep_chats(event: Event, rows: Rows) -> None:
-    """Whatever is said about a chat becomes part of its row."""
+    """Each event that is a part of a chat's row is kept in it. Trust that moved without a chat has none."""
     if chat_id := getattr(event, "chat_id", None):
         key = row_key(event.key, chat_id)
         rows.put(CHAT_ROWS, key, upload.told(rows.get(CHAT_ROWS, key), event, chat_id, str(rows.at)))
 
 
-@fold(CHATS)
-def meter_uploads(event: Event, rows: Rows) -> Iterator[Event]:
+@fold(ChatUploaded)
+def meter_uploads(uploaded: ChatUploaded, rows: Rows) -> Iterator[Event]:
     """Bytes taken in are used bytes."""
-    if isinstance(event, ChatUploaded):
-        yield event.causes(UsageRecorded, meter="bytes.ingested", quantity=str(event.size))
+    yield uploaded.causes(UsageRecorded, meter=BYTES_INGESTED, quantity=str(uploaded.size))
 
 
-@fold(ANALYSES)
-def meter_analyses(event: Event, rows: Rows) -> Iterator[Event]:
+@fold(AnalysisDone)
+def meter_analyses(done: AnalysisDone, rows: Rows) -> Iterator[Event]:
     """An analysis that was done is one used; one that failed is not."""
-    if isinstance(event, AnalysisDone):
-        yield event.causes(UsageRecorded, meter="analyses.done", quantity="1")
+    yield done.causes(UsageRecorded, meter=ANALYSES_DONE, quantity="1")

@@ -1,6 +1,6 @@
 """A fold: a plain function from an event and rows to the events that follow. It awaits nothing and knows no Kafka.
 
-    @fold(ANALYSES)
+    @fold(AnalysisDone)
     def keep_trust(done: AnalysisDone, rows: Rows) -> Iterator[Event]:
 
 All folds of an event stand or fall together: where one raises, the engine takes back what the others have written.
@@ -15,7 +15,7 @@ from typing import Any
 
 from schemas import Event
 from streams.engine import Refused
-from topics import Row, Table, Topic
+from topics import Row, Table, topic_of
 from topics.place import Position, partition_of
 from topics.rows import split
 
@@ -48,15 +48,19 @@ class Rows:
                 yield key
 
 
-FOLDS: dict[str, list[Fold]] = defaultdict(list)
+FOLDS: dict[type[Event], list[Fold]] = defaultdict(list)
 
 
-def fold(*topics: Topic) -> Callable[[Fold], Fold]:
-    """Folds every event of the topics, in the order in which folds are declared."""
+def fold(*events: type[Event]) -> Callable[[Fold], Fold]:
+    """Registers a fold of these events and no others. Folds of an event run in the order of their declaration.
+
+    Raises KeyError for an event that is on no topic.
+    """
 
     def register(function: Fold) -> Fold:
-        for topic in topics:
-            FOLDS[topic.name].append(function)
+        for event in events:
+            topic_of(event)
+            FOLDS[event].append(function)
         return function
 
     return register
@@ -64,4 +68,4 @@ def fold(*topics: Topic) -> Callable[[Fold], Fold]:
 
 def folded(event: Event, rows: Rows) -> list[Event]:
     """What follows from an event; the writes are in `rows`."""
-    return [caused for function in FOLDS[rows.at.topic] for caused in function(event, rows) or ()]
+    return [caused for function in FOLDS.get(type(event), ()) for caused in function(event, rows) or ()]

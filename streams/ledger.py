@@ -14,6 +14,7 @@ from typing import Any
 from config import metrics
 from config.telemetry import TRACE
 from schemas import Event, Malformed
+from schemas.extensions import trace_of
 from schemas.wire import Headers, Lookup, Record, decode, encode
 from soulfra.moment import implausible
 from streams.engine import Refused, Stopped
@@ -43,7 +44,7 @@ class Ledger:
         place = Position(message.topic, message.partition, message.offset)
         self._taken[place.topic].inc()
         headers = headers_of(message.headers)
-        TRACE.set(next((value.decode() for name, value in headers if name == "traceparent"), ""))
+        TRACE.set(trace_of(headers))
         event = self._decoded(message, headers)
         if not self._moved(event, place, message, headers):
             _judge(event, topic_named(place.topic), message)

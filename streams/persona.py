@@ -6,19 +6,18 @@ from schemas import AgentSuggested, AnalysisDone, Event, TrustUpdated, UsageReco
 from schemas.trust import Tier
 from soulfra import persona, suggestion
 from streams.fold import Rows, fold
-from topics import AGENT_ROWS, ANALYSES, TRUST
+from topics import AGENT_ROWS
 
 
-@fold(ANALYSES)
-def keep_styles(event: Event, rows: Rows) -> Iterator[Event]:
+@fold(AnalysisDone)
+def keep_styles(event: AnalysisDone, rows: Rows) -> Iterator[Event]:
     """The nearest personality of each chat's style."""
-    if isinstance(event, AnalysisDone):
-        row = suggestion.styled(rows.get(AGENT_ROWS, event.key), event, persona.fits(event.style))
-        rows.put(AGENT_ROWS, event.key, row)
-        yield from _suggested(event, row, event.chat_id)
+    row = suggestion.styled(rows.get(AGENT_ROWS, event.key), event, persona.fits(event.style))
+    rows.put(AGENT_ROWS, event.key, row)
+    yield from _suggested(event, row, event.chat_id)
 
 
-@fold(TRUST)
+@fold(TrustUpdated)
 def keep_tiers(event: TrustUpdated, rows: Rows) -> Iterator[Event]:
     """The tier that trust gave after the chat."""
     row = suggestion.judged(rows.get(AGENT_ROWS, event.key), event)

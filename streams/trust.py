@@ -5,27 +5,25 @@ from collections.abc import Iterator
 from schemas import AnalysisDone, ClockTicked, Event, TrustUpdated, UserRegistered
 from soulfra import trust
 from streams.fold import Rows, fold
-from topics import ANALYSES, CLOCK, TRUST_ROWS, USERS
+from topics import TRUST_ROWS
 
 
-@fold(USERS)
+@fold(UserRegistered)
 def begin_trust(event: UserRegistered, rows: Rows) -> None:
     """A person arrives with the prior of how well they are known."""
     rows.put(TRUST_ROWS, event.key, trust.registered(rows.get(TRUST_ROWS, event.key), event))
 
 
-@fold(ANALYSES)
-def keep_trust(event: Event, rows: Rows) -> Iterator[Event]:
+@fold(AnalysisDone)
+def keep_trust(event: AnalysisDone, rows: Rows) -> Iterator[Event]:
     """Folds each analysis into its owner's trust, and says why it moved."""
-    if not isinstance(event, AnalysisDone):
-        return
     row = trust.after(rows.get(TRUST_ROWS, event.key), event)
     rows.put(TRUST_ROWS, event.key, row)
     move = next((move for move in trust.history(row) if move.id == event.id), None)
     yield _told(event, move or trust.unmoved(row, event), event.chat_id)
 
 
-@fold(CLOCK)
+@fold(ClockTicked)
 def age_trust(tick: ClockTicked, rows: Rows) -> Iterator[Event]:
     """Passing midnight moves those who reach the age of a tier."""
     for n, key in enumerate(sorted(rows.keys(TRUST_ROWS))):

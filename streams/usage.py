@@ -2,14 +2,16 @@
 
 from schemas import UsageRecorded
 from soulfra import usage
-from streams.fold import Rows, fold
-from topics import USAGE, USAGE_ROWS, VERDICT_ROWS
+from streams.fold import Refused, Rows, fold
+from topics import USAGE_ROWS, VERDICT_ROWS
 from topics.rows import row_key
 
 
-@fold(USAGE)
+@fold(UsageRecorded)
 def count_usage(event: UsageRecorded, rows: Rows) -> None:
-    """The first record of an event counts, further ones are only noted."""
+    """The first record of an event counts, further ones are only noted. Raises Refused for a meter of our own."""
+    if reason := usage.reserved(event):
+        raise Refused(reason)
     mark = row_key(event.key, usage.verdict_key(event.source, event.id))
     before = rows.get(VERDICT_ROWS, mark)
     rows.put(VERDICT_ROWS, mark, usage.judged(before, event, rows.at.offset))

@@ -11,6 +11,7 @@ import pytest
 
 import streams.tables  # registers every fold
 from schemas import (
+    EVENTS,
     AgentSuggested,
     AnalysisDone,
     ChatDeleted,
@@ -21,9 +22,9 @@ from schemas import (
     UserRegistered,
 )
 from soulfra import usage
-from streams.fold import Rows, folded
+from streams.fold import FOLDS, Refused, Rows, fold, folded
 from streams.tables import clock_tick
-from topics import AGENT_ROWS, CHAT_ROWS, CLOCK, TABLES, TRUST_ROWS, USAGE_ROWS, VERDICT_ROWS, topic_of
+from topics import AGENT_ROWS, CHAT_ROWS, CHATS, CLOCK, TABLES, TRUST_ROWS, USAGE_ROWS, VERDICT_ROWS, topic_of
 from topics.place import Position, partition_of
 from topics.rows import read, row_key, write
 
@@ -66,8 +67,8 @@ def analysed(chat: str = "c1", user: str = "u1", at: datetime = NOON, content: s
     )  # fmt: skip
 
 
-def used(id: str = "1", quantity: str = "1", user: str = "u1") -> UsageRecorded:
-    return UsageRecorded(id=id, source="test", time=NOON, user=user, meter="calls", quantity=quantity)
+def used(id: str = "1", quantity: str = "1", user: str = "u1", meter: str = "calls") -> UsageRecorded:
+    return UsageRecorded(id=id, source="test", time=NOON, user=user, meter=meter, quantity=quantity)
 
 
 def test_an_upload_is_followed_to_a_suggested_agent() -> None:
@@ -151,3 +152,46 @@ def test_passing_midnight_moves_those_who_reach_an_age() -> None:
     [moved] = folded(tick, rows)
     assert isinstance(moved, TrustUpdated) and moved.tier == "SILVER" and moved.user == "u1"
     assert streams.tables.TICK == 60 and AGENT_ROWS.name == "agents.v2"
+
+
+def test_a_fold_sees_only_the_events_that_it_names() -> None:
+    seen: list[Event] = []
+    fold(ChatUploaded)(lambda event, rows: seen.append(event))
+    try:
+        log = Log()
+        log.tell(uploaded(), follow=False)
+        log.tell(ChatDeleted(id="d", source="edge", time=NOON, user="u1", chat_id="c1"))
+        assert [type(event) for event in seen] == [ChatUploaded]
+    finally:
+        FOLDS[ChatUploaded].pop()
+
+
+def test_an_event_that_no_fold_names_changes_nothing_though_it_has_a_chat() -> None:
+    class ChatRenamed(ChatDeleted):
+        """An event of tomorrow."""
+
+    log = Log()
+    event = ChatRenamed(id="n", source="edge", time=NOON, user="u1", chat_id="c1")
+    assert folded(event, Rows(Position(CHATS.name, partition_of(event.key, N), 0), log.stores, N)) == []
+    assert not any(log.stores.values())
+
+
+def test_folds_are_of_events_that_are_on_a_topic() -> None:
+    with pytest.raises(KeyError):
+        fold(Event)(lambda event, rows: None)
+    assert set(FOLDS) <= set(EVENTS)
+
+
+def test_every_meter_that_a_fold_writes_is_one_of_the_systems_own() -> None:
+    log = Log()
+    log.tell(uploaded())
+    log.tell(analysed())
+    assert {event.meter for event in log.said["usage.recorded"]} == set(usage.SYSTEM_METERS)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("meter", usage.SYSTEM_METERS)
+def test_a_meter_of_the_system_from_another_source_is_refused_and_leaves_no_row(meter: str) -> None:
+    log = Log()
+    with pytest.raises(Refused, match=f"{meter} is written by soulfra itself"):
+        log.tell(used(meter=meter))
+    assert not any(log.stores.values())

@@ -26,6 +26,7 @@ from topics import CHATS, TABLES, USAGE, USAGE_ROWS
 from topics.place import partition_of
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
+TRACE, OTHER = (f"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b{n}-01".encode() for n in (7, 8))
 
 
 @pytest.fixture
@@ -62,6 +63,28 @@ def test_a_record_in_a_wrong_partition_is_sent_on_unchanged_and_not_folded(ledge
     [(topic, partition, record)] = sent
     assert (topic, partition, record.value) == (USAGE.name, partition_of("main/u1", 8), given.value)
     assert dict(record.headers)["soulfra.forwarded"] and not any(ledger.tables.values())
+
+
+@pytest.mark.parametrize(
+    ("carried", "trace"),
+    [
+        ({"traceparent": TRACE}, TRACE),
+        ({"ce_traceparent": TRACE}, TRACE),
+        ({"traceparent": TRACE, "ce_traceparent": OTHER}, TRACE),
+        ({"traceparent": b"my-diary", "ce_traceparent": TRACE}, TRACE),
+        ({"traceparent": b"\xff\xfe"}, None),
+        ({"traceparent": b"a-b"}, None),
+    ],
+)
+def test_what_follows_continues_the_trace_that_a_record_carries_and_nothing_else(
+    ledger: Ledger, sent: list[Any], carried: dict[str, bytes], trace: bytes | None
+) -> None:
+    chat = ChatUploaded(
+        id="1", source="edge", time=NOON, user="u1", chat_id="c", pointer="p", fingerprint="0" * 32, size=9
+    )
+    record = encode(chat)
+    ledger.take(message(record._replace(headers=[*record.headers, *carried.items()]), topic=CHATS.name))
+    assert dict(sent[0][2].headers).get("traceparent") == trace
 
 
 @pytest.mark.parametrize(
