@@ -10,7 +10,7 @@ from importlib.metadata import version
 
 from fastapi import FastAPI, Request, Response
 
-from api import chats, events, people, problem, system
+from api import chats, events, people, problem, system, trust
 from api.auth import Verifier
 from api.copy import Copy
 from api.leftover import Leftover
@@ -46,7 +46,7 @@ def make(settings: Settings | None = None) -> FastAPI:
 
     app = FastAPI(title="Soulfra", version=version("soulfra"), lifespan=wired, docs_url=None, redoc_url=None)
     problem.install(app)
-    for part in (system, events, chats, people):
+    for part in (system, events, chats, people, trust):
         app.include_router(part.router)
 
     @app.middleware("http")

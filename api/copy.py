@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, NamedTuple
 
@@ -58,12 +59,22 @@ class Copy:
             )
         )
 
-    async def snapshot(self, table: Table[Any], key: str, wanted: Wanted, response: Response | None = None) -> Snapshot:
-        """A person's rows. Raises Problem 503 while they are not known, 412 when the position is not reached in time."""
+    async def snapshot(
+        self,
+        table: Table[Any],
+        key: str,
+        wanted: Wanted,
+        response: Response | None = None,
+        subs: Sequence[str] | None = None,
+    ) -> Snapshot:
+        """A person's rows, or those of some sub-keys.
+
+        Raises Problem 503 while they are not known, 412 when the position is not reached in time.
+        """
         partition, deadline = partition_of(key, self.partitions), time.monotonic() + wanted.wait
         _check(table, partition, wanted.after)
         while True:
-            found = await self._read(table, key, partition)
+            found = await self._read(table, key, partition, subs)
             missing = _distance(found.position, wanted.after)
             if missing <= 0:
                 if response is not None:
@@ -74,9 +85,12 @@ class Copy:
                               distance=missing)  # fmt: skip
             await asyncio.sleep(POLL)
 
-    async def _read(self, table: Table[Any], key: str, partition: int) -> Snapshot:
-        steps = self.redis.pipeline(transaction=True)
-        steps.hgetall(rows_key(table.name, partition, key))
+    async def _read(self, table: Table[Any], key: str, partition: int, subs: Sequence[str] | None) -> Snapshot:
+        steps, place = self.redis.pipeline(transaction=True), rows_key(table.name, partition, key)
+        if subs is None:
+            steps.hgetall(place)
+        else:
+            steps.hmget(place, *subs)
         steps.hmget(state_key(table.name, partition), "position", "complete")
         try:
             rows, (position, complete) = await steps.execute()
@@ -85,7 +99,10 @@ class Copy:
         if complete != b"1":
             raise later("the read copy is being rebuilt from the log; ask again in a moment")
         known = msgspec.json.decode(position, type=PositionRow) if position else PositionRow()
-        return Snapshot({name.decode(): row for name, row in rows.items()}, known, partition)
+        named = (
+            {name.decode(): row for name, row in rows.items()} if subs is None else dict(zip(subs, rows, strict=True))
+        )
+        return Snapshot(named, known, partition)
 
     async def away(self) -> str:
         try:

@@ -1,10 +1,10 @@
-"""A person's account, trust, usage and suggested agents."""
+"""A person's account, usage and suggested agents."""
 
 from __future__ import annotations
 
 import uuid
 from datetime import UTC, date, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,8 +16,8 @@ from api.problem import Problem, unknown
 from config.keys import new_user, token
 from schemas import UserRegistered
 from schemas.user import Standing
-from soulfra import persona, suggestion, trust, usage
-from topics import AGENT_ROWS, TRUST_ROWS, USAGE_ROWS, USER_ROWS
+from soulfra import persona, suggestion, usage
+from topics import AGENT_ROWS, USAGE_ROWS, USER_ROWS
 
 router = APIRouter(prefix="/v1", tags=["people"])
 BODY_LIMIT = 65_536  # bytes
@@ -69,33 +69,6 @@ async def user(id: str, caller: Caller, copy: TheCopy, asked: Asked, response: R
     return {"user_id": caller.subject, "since": row.since, "standing": row.standing.value}
 
 
-@router.get("/users/{id}/trust")
-async def trust_of(id: str, caller: Caller, copy: TheCopy, asked: Asked, response: Response) -> dict[str, object]:
-    """A person's trust, the last move with its reasons, and what is missing to the next tier."""
-    row = await _trust(id, caller, copy, asked, response)
-    moves = trust.history(row)
-    as_of = moves[0].at if moves else row.since or trust.EPOCH
-    now = trust.score(row, as_of)
-    return {
-        "score": round(now.share / 1000),
-        "points": now.share / 1000,
-        "tier": trust.tier(row).value,
-        "stage": trust.stage(now),
-        "evidence": now.evidence / 1000,
-        "uncertainty": now.uncertainty / 1000,
-        "as_of": as_of,
-        "missing": trust.missing(row, as_of),
-        "last_move": _told(moves[0]) if moves else None,
-        "model": trust.MODEL,
-    }
-
-
-@router.get("/users/{id}/trust/history")
-async def history(id: str, caller: Caller, copy: TheCopy, asked: Asked, response: Response) -> dict[str, object]:
-    """The newest 200 moves; the reasons of each add up to it."""
-    return {"moves": [_told(move) for move in trust.history(await _trust(id, caller, copy, asked, response))]}
-
-
 @router.get("/users/{id}/usage")
 async def usage_of(
     id: str,
@@ -109,57 +82,41 @@ async def usage_of(
     window: Literal["all", "day"] = "all",
 ) -> dict[str, object]:
     """What a person used, by meter, in exact decimals."""
-    found = await copy.snapshot(USAGE_ROWS, own(id, caller), asked, response)
-    rows = {
-        name: row for name in sorted(found.rows) if meter in (None, name) and (row := row_of(USAGE_ROWS, found, name))
-    }
-    return {"meters": [_used(name, row, since, until, window) for name, row in rows.items()]}
+    snapshot = await copy.snapshot(USAGE_ROWS, own(id, caller), asked, response)
+    months: dict[str, list[usage.UsageRow]] = {}
+    for sub in sorted(snapshot.rows):
+        name, row = usage.meter_of(sub), row_of(USAGE_ROWS, snapshot, sub)
+        if row and meter in (None, name):
+            months.setdefault(name, []).append(row)
+    return {"meters": [_used(name, rows, since, until, window) for name, rows in months.items()]}
 
 
 @router.get("/agents")
 async def agents(caller: Caller, copy: TheCopy, asked: Asked, response: Response) -> dict[str, object]:
     """The agents suggested to the caller, with what decided for them."""
-    row = row_of(AGENT_ROWS, await copy.snapshot(AGENT_ROWS, caller.key, asked, response))
-    chats = row.chats if row else {}
-    return {
-        "agents": [_suggested(chat_id, found) for chat_id in chats if row and (found := suggestion.ready(row, chat_id))]
-    }
+    snapshot = await copy.snapshot(AGENT_ROWS, caller.key, asked, response)
+    rows = {chat_id: row for chat_id in sorted(snapshot.rows) if (row := row_of(AGENT_ROWS, snapshot, chat_id))}
+    return {"agents": [_suggested(chat_id, row) for chat_id, row in rows.items() if row.is_complete]}
 
 
-async def _trust(id: str, caller: Any, copy: Any, asked: Any, response: Response) -> trust.TrustRow:
-    row = row_of(TRUST_ROWS, await copy.snapshot(TRUST_ROWS, own(id, caller), asked, response))
-    if row is None:
-        raise unknown("person with any trust; it begins with the registration or the first chat")
-    return row
-
-
-def _told(move: trust.Move) -> dict[str, object]:
-    return {
-        "at": move.at,
-        "chat_id": move.chat_id or None,
-        "old": move.old / 1000,
-        "new": move.new / 1000,
-        "tier": move.tier.value,
-        "reasons": [{"code": reason.code, "points": reason.points / 1000} for reason in move.reasons],
-    }
-
-
-def _used(meter: str, row: usage.UsageRow, since: date | None, until: date | None, window: str) -> dict[str, object]:
-    whole = usage.total(row, since, until)
-    told: dict[str, object] = {"meter": meter, "quantity": usage.decimal(whole.nano), "events": whole.events}
+def _used(
+    meter: str, rows: list[usage.UsageRow], since: date | None, until: date | None, window: str
+) -> dict[str, object]:
+    total = usage.total(rows, since, until)
+    used: dict[str, object] = {"meter": meter, "quantity": usage.decimal(total.nano), "events": total.events}
     if window == "day":
-        days = usage.days(row, since, until)
-        told["days"] = [
+        days = usage.days(rows, since, until)
+        used["days"] = [
             {"day": on, "quantity": usage.decimal(day.nano), "events": day.events} for on, day in days.items()
         ]
-    return told
+    return used
 
 
-def _suggested(chat_id: str, found: suggestion.Suggestion) -> dict[str, object]:
-    if found.fit is None:
-        raise Problem(404, "no personality is known for this chat")
-    who = persona.named(found.fit.persona)
-    because = [{"feature": name, "value": value, "profile": profile} for name, value, profile in found.fit.because]
+def _suggested(chat_id: str, row: suggestion.SuggestionRow) -> dict[str, object]:
+    fit = row.fit
+    assert fit is not None, "a complete row has one"  # noqa: S101
+    who = persona.named(fit.persona)
+    because = [{"feature": name, "value": value, "profile": profile} for name, value, profile in fit.because]
     return {
         "agent_id": f"a_{chat_id}",
         "chat_id": chat_id,
@@ -167,7 +124,7 @@ def _suggested(chat_id: str, found: suggestion.Suggestion) -> dict[str, object]:
         "name": who.name,
         "summary": who.summary,
         "prompt": who.prompt,
-        "closeness": found.fit.closeness,
+        "closeness": fit.closeness,
         "because": because,
-        "tier": found.tier,
+        "tier": row.tier,
     }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import exp, log1p, sqrt
+from decimal import Context, Decimal
+from math import sqrt
 from typing import NamedTuple
 
 from soulfra.style import FEATURES
@@ -22,9 +23,21 @@ class Persona(NamedTuple):
     prompt: str
 
 
+# Correctly rounded, so that every machine gets the same bytes: a C library's `exp` and `log1p` differ in their last digits.
+EXACT = Context(prec=20)
+
+
+def _exp(value: float) -> float:
+    return float(Decimal(value).exp(EXACT))
+
+
+def _log1p(value: float) -> float:
+    return float(EXACT.add(Decimal(value), 1).ln(EXACT))
+
+
 # Usual value and spread of each feature. A judgement from reading the shipped samples, not a measured population.
 USUAL = {
-    "length": (log1p(18), 0.7), "asking": (0.35, 0.2), "polite": (0.15, 0.12), "casual": (0.08, 0.1),
+    "length": (_log1p(18), 0.7), "asking": (0.35, 0.2), "polite": (0.15, 0.12), "casual": (0.08, 0.1),
     "positive": (0.05, 0.15), "code": (0.08, 0.15), "structure": (0.04, 0.08), "emoji": (0.06, 0.12), "emphasis": (0.1, 0.12),
 }  # fmt: skip
 
@@ -58,7 +71,7 @@ def fits(style: Mapping[str, float]) -> tuple[Fit, ...]:
     seen = {name: _deviation(name, style.get(name, 0.0)) for name in FEATURES}
     ranked = sorted(PERSONAS, key=lambda persona: (_distance(persona, seen), persona.id))
     return tuple(
-        Fit(persona.id, round(exp(-_distance(persona, seen)), 4), _deciding(persona, seen))
+        Fit(persona.id, round(_exp(-_distance(persona, seen)), 4), _deciding(persona, seen))
         for persona in ranked[:SHOWN]
     )
 
@@ -69,7 +82,7 @@ def named(id: str) -> Persona:
 
 def _deviation(name: str, value: float) -> float:
     usual, spread = USUAL[name]
-    return max(-3.0, min(3.0, ((log1p(max(0.0, value)) if name == "length" else value) - usual) / spread))
+    return max(-3.0, min(3.0, ((_log1p(max(0.0, value)) if name == "length" else value) - usual) / spread))
 
 
 def _distance(persona: Persona, seen: Mapping[str, float]) -> float:

@@ -23,41 +23,26 @@ class Fit(msgspec.Struct, frozen=True):
     because: tuple[tuple[str, float, float], ...]  # feature, the person's value, the profile's
 
 
-class Suggestion(msgspec.Struct, frozen=True):
-    """One chat's suggestion, whole when both sides have spoken."""
+class SuggestionRow(msgspec.Struct, frozen=True):
+    """What is suggested for one chat; complete when style and trust are both known."""
 
     at: datetime | None = None
     fit: Fit | None = None
     tier: str = ""
 
-
-class AgentsRow(msgspec.Struct, frozen=True):
-    """A person's suggestions, by chat."""
-
-    chats: dict[str, Suggestion] = {}
+    @property
+    def is_complete(self) -> bool:
+        return self.fit is not None and bool(self.tier)
 
 
-def styled(row: AgentsRow | None, done: AnalysisDone, fits: Sequence[Fit]) -> AgentsRow:
-    """The row with a chat's nearest personality."""
-    best = fits[0] if fits else None
-    return _with(row, done.chat_id, at=done.time, fit=best)
+def styled(row: SuggestionRow | None, done: AnalysisDone, fits: Sequence[Fit]) -> SuggestionRow:
+    """The row with the chat's nearest personality."""
+    return msgspec.structs.replace(row or SuggestionRow(), at=done.time, fit=fits[0] if fits else None)
 
 
-def judged(row: AgentsRow | None, moved: TrustUpdated) -> AgentsRow:
-    """The row with the tier that trust gave after this chat."""
-    return row or AgentsRow() if moved.chat_id is None else _with(row, moved.chat_id, tier=moved.tier.name)
-
-
-def ready(row: AgentsRow, chat_id: str | None) -> Suggestion | None:
-    """The suggestion of a chat when style and trust are both there."""
-    found = row.chats.get(chat_id or "")
-    return found if found and found.fit and found.tier else None
-
-
-def _with(row: AgentsRow | None, chat_id: str, **known: object) -> AgentsRow:
-    row = row or AgentsRow()
-    grown = msgspec.structs.replace(row.chats.get(chat_id, Suggestion()), **known)
-    return AgentsRow(dict(sorted({**row.chats, chat_id: grown}.items())))
+def judged(row: SuggestionRow | None, moved: TrustUpdated) -> SuggestionRow:
+    """The row with the tier that trust gave after the chat."""
+    return msgspec.structs.replace(row or SuggestionRow(), tier=moved.tier.name)
 
 
 def because(fit: Fit) -> list[Feature]:

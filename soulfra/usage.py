@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from typing import Literal
 
@@ -13,6 +14,7 @@ from schemas.fields import NANO
 from schemas.usage import UsageRecorded
 
 UNIT = 10**NANO  # a quantity is kept as a whole number of billionths
+MONTH = "@"  # between meter and month in a row's key
 KEPT_CONFLICTS = 16  # of one event id; further ones are counted only
 
 BYTES_INGESTED = "bytes.ingested"
@@ -35,7 +37,7 @@ class Day(msgspec.Struct, frozen=True):
 
 
 class UsageRow(msgspec.Struct, frozen=True):
-    """One meter of one person."""
+    """One meter of one person in one month."""
 
     meter: str
     days: dict[str, Day] = {}
@@ -83,10 +85,19 @@ def judged(row: VerdictRow | None, event: UsageRecorded, offset: int) -> Verdict
     return msgspec.structs.replace(row, conflicts=row.conflicts + 1, conflicting=kept)
 
 
+def usage_key(event: UsageRecorded) -> str:
+    """Row of an event's meter and month, within its person: no row grows with the years."""
+    return f"{event.meter}{MONTH}{_used_at(event):%Y-%m}"
+
+
+def meter_of(key: str) -> str:
+    return key.partition(MONTH)[0]
+
+
 def counted(row: UsageRow | None, event: UsageRecorded) -> UsageRow:
     """The row with this event's quantity on the day it was used."""
     row = row or UsageRow(event.meter)
-    at = (event.occurred_at or event.time).astimezone(UTC)
+    at = _used_at(event)
     on = at.date().isoformat()
     day = row.days.get(on, Day())
     grown = Day(day.nano + nano(event.quantity), day.events + 1)
@@ -94,6 +105,10 @@ def counted(row: UsageRow | None, event: UsageRecorded) -> UsageRow:
     if on not in row.days:
         days = dict(sorted(days.items()))
     return UsageRow(row.meter, days, max(row.last or at, at))
+
+
+def _used_at(event: UsageRecorded) -> datetime:
+    return (event.occurred_at or event.time).astimezone(UTC)
 
 
 def nano(quantity: str) -> int:
@@ -109,14 +124,15 @@ def decimal(nano: int) -> str:
     return f"-{text}" if nano < 0 else text
 
 
-def total(row: UsageRow, since: date | None = None, until: date | None = None) -> Day:
+def total(rows: Iterable[UsageRow], since: date | None = None, until: date | None = None) -> Day:
     """The sum of the days in [since, until)."""
-    days = [day for on, day in row.days.items() if _within(on, since, until)]
-    return Day(sum(day.nano for day in days), sum(day.events for day in days))
+    within = days(rows, since, until).values()
+    return Day(sum(day.nano for day in within), sum(day.events for day in within))
 
 
-def days(row: UsageRow, since: date | None = None, until: date | None = None) -> dict[str, Day]:
-    return {on: day for on, day in row.days.items() if _within(on, since, until)}
+def days(rows: Iterable[UsageRow], since: date | None = None, until: date | None = None) -> dict[str, Day]:
+    """The days in [since, until) of the months of one meter, in order."""
+    return dict(sorted((on, day) for row in rows for on, day in row.days.items() if _within(on, since, until)))
 
 
 def _within(on: str, since: date | None, until: date | None) -> bool:

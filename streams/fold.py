@@ -41,6 +41,9 @@ class Rows:
     def put(self, table: Table[Row], key: str, row: Row) -> None:
         self.stores[table.name][key] = row
 
+    def remove(self, table: Table[Row], key: str) -> None:
+        del self.stores[table.name][key]
+
     def keys(self, table: Table[Any]) -> Iterator[str]:
         """The keys of the record's partition."""
         for key in list(self.stores[table.name]):

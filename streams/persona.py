@@ -7,30 +7,34 @@ from schemas.trust import Tier
 from soulfra import persona, suggestion
 from streams.fold import Rows, fold
 from topics import AGENT_ROWS
+from topics.rows import row_key
 
 
 @fold(AnalysisDone)
 def keep_styles(event: AnalysisDone, rows: Rows) -> Iterator[Event]:
     """The nearest personality of each chat's style."""
-    row = suggestion.styled(rows.get(AGENT_ROWS, event.key), event, persona.fits(event.style))
-    rows.put(AGENT_ROWS, event.key, row)
+    key = row_key(event.key, event.chat_id)
+    row = suggestion.styled(rows.get(AGENT_ROWS, key), event, persona.fits(event.style))
+    rows.put(AGENT_ROWS, key, row)
     yield from _suggested(event, row, event.chat_id)
 
 
 @fold(TrustUpdated)
 def keep_tiers(event: TrustUpdated, rows: Rows) -> Iterator[Event]:
     """The tier that trust gave after the chat."""
-    row = suggestion.judged(rows.get(AGENT_ROWS, event.key), event)
-    rows.put(AGENT_ROWS, event.key, row)
+    if event.chat_id is None:
+        return
+    key = row_key(event.key, event.chat_id)
+    row = suggestion.judged(rows.get(AGENT_ROWS, key), event)
+    rows.put(AGENT_ROWS, key, row)
     yield from _suggested(event, row, event.chat_id)
 
 
-def _suggested(cause: Event, row: suggestion.AgentsRow, chat_id: str | None) -> Iterator[Event]:
-    """One agent per chat, whichever side spoke last."""
-    found = suggestion.ready(row, chat_id)
-    if found is None or found.fit is None or chat_id is None:
+def _suggested(cause: Event, row: suggestion.SuggestionRow, chat_id: str) -> Iterator[Event]:
+    """One agent per chat, whichever side came last."""
+    if row.fit is None or not row.is_complete:
         return
-    fit = found.fit
+    fit = row.fit
     suggested = suggestion.cause_of(cause, chat_id).causes(
         AgentSuggested,
         agent_id=f"a_{chat_id}",
@@ -38,7 +42,7 @@ def _suggested(cause: Event, row: suggestion.AgentsRow, chat_id: str | None) -> 
         persona=fit.persona,
         closeness=fit.closeness,
         because=suggestion.because(fit),
-        tier=Tier[found.tier],
+        tier=Tier[row.tier],
         model=suggestion.MODEL,
     )
     yield suggested

@@ -16,5 +16,5 @@ def count_usage(event: UsageRecorded, rows: Rows) -> None:
     before = rows.get(VERDICT_ROWS, mark)
     rows.put(VERDICT_ROWS, mark, usage.judged(before, event, rows.at.offset))
     if before is None or before.offset == rows.at.offset:
-        total = row_key(event.key, event.meter)
+        total = row_key(event.key, usage.usage_key(event))
         rows.put(USAGE_ROWS, total, usage.counted(rows.get(USAGE_ROWS, total), event))

@@ -362,6 +362,22 @@ def commit_a_transaction(bootstrap: str, topic: str) -> None:
     producer.begin_transaction()
     producer.produce(topic, b"value", b"key", 0)
     producer.commit_transaction(PATIENCE)
+    until = time.monotonic() + PATIENCE
+    while stable_end(bootstrap, topic) < stable_end(
+        bootstrap, topic, committed=False
+    ):  # its marker is written a little later
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def stable_end(bootstrap: str, topic: str, committed: bool = True) -> int:
+    from confluent_kafka import IsolationLevel, TopicPartition
+    from confluent_kafka.admin import AdminClient, OffsetSpec
+
+    level = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED
+    admin, place = AdminClient({"bootstrap.servers": bootstrap}), TopicPartition(topic, 0)
+    offset: int = admin.list_offsets({place: OffsetSpec.latest()}, isolation_level=level)[place].result(PATIENCE).offset
+    return offset
 
 
 @pytest.mark.kafka

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar, cast
 
 import msgspec
 
@@ -25,8 +25,8 @@ from schemas import (
     UserRegistered,
 )
 from soulfra.account import UserRow
-from soulfra.suggestion import AgentsRow
-from soulfra.trust import TrustRow
+from soulfra.suggestion import SuggestionRow
+from soulfra.trust import TrustRows
 from soulfra.upload import ChatRow
 from soulfra.usage import UsageRow, VerdictRow
 
@@ -118,13 +118,17 @@ CHAT_ROWS = Table(
     "chats", 2, ChatRow, (CHATS, ANALYSES, TRUST, AGENTS, CLOCK), "each chat: its state and what came of it"
 )
 TRUST_ROWS = Table(
-    "trust", 2, TrustRow, (USERS, ANALYSES, CLOCK), "each person's evidence; score and history follow from it"
+    "trust",
+    3,
+    cast(Any, TrustRows),
+    (USERS, ANALYSES, CLOCK),
+    "each person's evidence, by day; score and history follow",
 )
-USAGE_ROWS = Table("usage", 2, UsageRow, (USAGE, CLOCK), "each person's totals, by meter and day")
+USAGE_ROWS = Table("usage", 3, UsageRow, (USAGE, CLOCK), "each person's totals of a month, by meter and day")
 VERDICT_ROWS = Table(
     "verdicts", 2, VerdictRow, (USAGE, CLOCK), "each usage event: counted once, and how often it came again"
 )
-AGENT_ROWS = Table("agents", 2, AgentsRow, (ANALYSES, TRUST, CLOCK), "suggested agents of each person")
+AGENT_ROWS = Table("agents", 3, SuggestionRow, (ANALYSES, TRUST, CLOCK), "the agent suggested for each chat")
 
 TABLES: tuple[Table[Any], ...] = (USER_ROWS, CHAT_ROWS, TRUST_ROWS, USAGE_ROWS, VERDICT_ROWS, AGENT_ROWS)
 DEAD_CONFIG = {"cleanup.policy": "delete", "retention.ms": str(90 * DAY_MS), "segment.ms": str(DAY_MS)}
