@@ -6,10 +6,11 @@ scale or a branch goes, as long as some default fills the hole, and it does not 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
-NAMED = ("record", "enum", "fixed")
+from schemas.shape import NAMED, definitions, full_name, kind, stands_for
+
 KEPT = {"logicalType": "logical type", "precision": "precision", "scale": "scale", "size": "size"}
 OPEN = "open"  # the weakest privacy class (schemas/fields.py)
 
@@ -23,15 +24,15 @@ class _Comparison:
     """Two versions of a contract. A named type may be written out at its first use and only named at the next."""
 
     def __init__(self, old: Any, new: Any) -> None:
-        self._old, self._new = dict(_definitions(old)), dict(_definitions(new))
+        self._old, self._new = definitions(old), definitions(new)
         self._compared: set[tuple[str, str]] = set()
 
     def types(self, old: Any, new: Any, place: str) -> Iterator[str]:
-        old, new = self._old.get(_key(old), old), self._new.get(_key(new), new)
+        old, new = stands_for(old, self._old), stands_for(new, self._new)
         if isinstance(old, list) and isinstance(new, list):
             yield from self._branches(old, new, place)
             return
-        if (before := _kind(old)) != (after := _kind(new)):
+        if (before := kind(old)) != (after := kind(new)):
             yield f"{place}: its type may not change ({before} to {after})"
             return
         yield from _attributes(old, new, place)
@@ -56,7 +57,7 @@ class _Comparison:
         if (before, after) in self._compared:
             return
         self._compared.add((before, after))
-        if _kind(old) == "enum":
+        if kind(old) == "enum":
             yield from _symbols(old, new, place)
         yield from self._fields(old.get("fields", []), new.get("fields", []), place)
 
@@ -109,32 +110,6 @@ def _of(type_: Any, name: str) -> Any:
     return type_.get(name) if isinstance(type_, dict) else None
 
 
-def _kind(type_: Any) -> str:
-    return "union" if isinstance(type_, list) else str(type_["type"] if isinstance(type_, dict) else type_)
-
-
 def _label(type_: Any) -> str:
     """The full name of a named type, the kind of another."""
-    if not isinstance(type_, dict) or _kind(type_) not in NAMED:
-        return _kind(type_)
-    name, space = type_["name"], type_.get("namespace", "")
-    return name if "." in name or not space else f"{space}.{name}"
-
-
-def _key(type_: Any) -> str:
-    return type_ if isinstance(type_, str) else ""
-
-
-def _definitions(type_: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Every named type written out anywhere in a contract, by its full name."""
-    if isinstance(type_, list):
-        for branch in type_:
-            yield from _definitions(branch)
-    elif isinstance(type_, dict):
-        if _kind(type_) in NAMED:
-            yield _label(type_), type_
-        for part in ("type", "items", "values"):
-            if not isinstance(type_.get(part), str):
-                yield from _definitions(type_.get(part))
-        for field in type_.get("fields", ()):
-            yield from _definitions(field["type"])
+    return full_name(type_) if isinstance(type_, dict) and kind(type_) in NAMED else kind(type_)

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from schemas import EVENTS
 from schemas.compiled import decoder
 from schemas.event import Event, Malformed, Part
+from schemas.foreign import Foreign
 from schemas.frozen import FIRST_ID, Frozen, frozen, latest
 
 MAGIC = 0
@@ -27,7 +28,15 @@ CLASSES: dict[str, type[Event]] = {event.ce_type(): event for event in EVENTS}
 REQUIRED = ("ce_id", "ce_source", "ce_type", "ce_time")
 
 Headers = list[tuple[str, bytes]]
-Lookup = Callable[[int], Mapping[str, Any] | None]  # schema id -> Avro schema of a foreign registry, or None
+Lookup = Callable[[int], Foreign | None]  # schema id -> contract of a foreign registry, or None; may raise Unknown
+
+
+class Unknown(Malformed):
+    """A type of event or a contract is not known to this process; whoever has newer knowledge says whether it exists."""
+
+    def __init__(self, sentence: str, ce_type: str = "", schema_id: int = 0) -> None:
+        super().__init__(sentence)
+        self.ce_type, self.schema_id = ce_type, schema_id
 
 
 class Record(NamedTuple):
@@ -69,11 +78,17 @@ def decode(
     said: Iterable[tuple[str, bytes | None]] | None,
     foreign: Lookup = lambda _: None,
 ) -> Event:
-    """The event of a record. Raises Malformed with a sentence for whoever sent it."""
+    """The event of a record. Raises Malformed with a sentence for whoever sent it.
+
+    It is Unknown where a newer release, or a registry that has not been asked yet, may know the type or the contract.
+    """
     envelope = _envelope(said or ())
     event = CLASSES.get(envelope["ce_type"])
     if event is None:
-        raise Malformed(f"type {envelope['ce_type'][:80]!r} is not known; known are {', '.join(sorted(CLASSES))}")
+        raise Unknown(
+            f"type {envelope['ce_type'][:80]!r} is not known; known are {', '.join(sorted(CLASSES))}",
+            ce_type=envelope["ce_type"],
+        )
     made = _made(event, envelope, _body(event, value, foreign))
     if key != made.key.encode():
         raise Malformed("the key differs from tenant and subject; it must be '<ce_tenant>/<ce_subject>'")
@@ -166,21 +181,13 @@ def _reader(event: type[Event], schema_id: int) -> Callable[[bytes], Any] | None
 
 def _foreign(event: type[Event], schema_id: int, foreign: Lookup) -> Callable[[bytes], Any]:
     """A reader of a contract of somebody else's registry, by the rules of schema resolution."""
-    schema = foreign(schema_id) if schema_id < FIRST_ID else None
-    if schema is None:
-        raise Malformed(
-            f"schema {schema_id} is not known here; use one of this registry, or configure the one that has it"
-        )
-    writer, reader = fastavro.parse_schema(dict(schema)), _writer(_latest(event).id)
-
-    def read(value: bytes) -> Any:
-        body = io.BytesIO(value[FRAME.size :])
-        found = fastavro.schemaless_reader(body, writer, reader)
-        if body.read(1):
-            raise ValueError("bytes follow after it")
-        return found
-
-    return read
+    sentence = f"schema {schema_id} is not known here; use one of this registry, or configure the one that has it"
+    if schema_id >= FIRST_ID:
+        raise Unknown(sentence, schema_id=schema_id)
+    contract = foreign(schema_id)
+    if contract is None:
+        raise Malformed(sentence)
+    return contract.reader(event, _latest(event).schema, FRAME.size)
 
 
 def _plain(value: Any) -> Any:
