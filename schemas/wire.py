@@ -113,7 +113,8 @@ def _body(event: type[Event], value: bytes | None, foreign: Lookup) -> Any:
     magic, schema_id = FRAME.unpack_from(value)
     if magic != MAGIC:
         raise Malformed(f"the value starts with byte {magic}, not 0; it must be Avro in Confluent framing")
-    read = _reader(event, schema_id) or _foreign(event, schema_id, foreign)
+    known = schema_id in _published()  # asked first, so that nobody fills the cache with ids that do not exist
+    read = _reader(event, schema_id) if known else _foreign(event, schema_id, foreign)
     try:
         return read(value)
     except Exception as wrong:
@@ -169,11 +170,9 @@ def _published() -> dict[int, Frozen]:
 
 
 @cache
-def _reader(event: type[Event], schema_id: int) -> Callable[[bytes], Any] | None:
+def _reader(event: type[Event], schema_id: int) -> Callable[[bytes], Any]:
     """A reader of one of our own contracts: all versions of an event read each other, by addition only."""
-    written = _published().get(schema_id)
-    if written is None:
-        return None
+    written = _published()[schema_id]
     if written.record != event.__name__:
         raise Malformed(f"schema {schema_id} describes {written.record}, and the header ce_type says {event.ce_type()}")
     return decoder(written.schema, start=FRAME.size)

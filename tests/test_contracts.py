@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas import EVENTS, AgentSuggested, Event, TrustUpdated, UsageRecorded
+from schemas import EVENTS, AgentSuggested, Event, Malformed, TrustUpdated, UsageRecorded, wire
 from schemas.avro import Undescribed, contract
 from schemas.evolution import stricter
 from schemas.frozen import FIRST_ID, Frozen, broken, frozen, mistakes
@@ -192,6 +192,16 @@ def test_parts_and_enums_travel_too() -> None:
     suggested = AgentSuggested(id="1", source="s", time=NOON, user="u", agent_id="a", chat_id="c", persona="spark", closeness=0.5,
                                because=[Feature(name="casual", value=1.0, profile=1.5)], tier=Tier.BRONZE, model=1)  # fmt: skip
     assert decode(*encode(moved)) == moved and decode(*encode(suggested)) == suggested
+
+
+def test_invented_schema_ids_leave_nothing_behind() -> None:
+    event = UsageRecorded(id="1", source="s", time=NOON, user="u", meter="m", quantity="1")
+    record = encode(event)
+    before = wire._reader.cache_info().currsize
+    for schema_id in (0, 5, 2**30 + 5_000, 2**32 - 1):
+        with pytest.raises(Malformed):
+            decode(*record._replace(value=wire.FRAME.pack(0, schema_id) + record.value[wire.FRAME.size :]))
+    assert wire._reader.cache_info().currsize == before
 
 
 def test_a_derived_event_has_a_derived_id() -> None:

@@ -15,11 +15,13 @@ from typing import Any
 import fastavro
 import pytest
 
+from config.keys import new_user
 from schemas import Malformed, UsageRecorded
 from schemas.avro import contract
 from schemas.wire import FRAME, Record, Unknown, decode, encode
 from streams.registry import Registry, Unreachable
-from tests.conftest import free_port
+from tests.conftest import System, eventually, free_port
+from tests.log import dead, produce
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 EVENT = UsageRecorded(id="1", source="t", time=NOON, user="u1", meter="m", quantity="1")
@@ -204,6 +206,43 @@ async def test_what_is_remembered_is_bounded(server: Server) -> None:
         with pytest.raises(Malformed):
             await read(registry, framed(schema_id))
     assert len(registry._answers) == 3
+
+
+@pytest.mark.kafka
+@pytest.mark.timeout(240)
+def test_an_event_waits_for_its_registry_while_other_topics_go_on_and_a_worker_that_waits_too_long_says_so(
+    system: System, server: Server, sample: bytes
+) -> None:
+    user = new_user()
+    record = framed()._replace(key=f"main/{user}".encode())
+    subject = [(name, user.encode() if name == "ce_subject" else value) for name, value in record.headers]
+    server.answers[ID] = [(503, {})]
+    system.kill("tables")
+    system.begin("tables", SOULFRA_REGISTRY__URL=server.url, SOULFRA_WORKER__STUCK_SECONDS="2")
+    system.ready("tables")
+    produce(system, "usage.recorded", record._replace(headers=subject))
+    assert system.running.pop("tables").wait(60) == 1
+    assert (
+        "cannot be used: it answers with status 503; see SOULFRA_REGISTRY__URL"
+        in (system.folder / "tables.log").read_text()
+    )
+
+    before = server.asked[ID]
+    system.begin("tables", SOULFRA_REGISTRY__URL=server.url)
+    assert eventually(lambda: server.asked[ID] > before + 1, 40)
+    with system.client(user=user) as client:
+        chat = client.post("/v1/chats", content=sample).raise_for_status().json()["chat_id"]
+        done = client.get(f"/v1/chats/{chat}", params={"until": "trust", "wait": "30s"}).raise_for_status().json()
+        assert done["status"] == "done"
+        server.answers[ID] = [avro(contract(UsageRecorded))]
+
+        def meters() -> set[str]:
+            return {meter["meter"] for meter in client.get("/v1/users/me/usage").json()["meters"]}
+
+        assert eventually(lambda: "m" in meters(), 40), meters()
+    assert dead(system, "usage.recorded", record.key) == []
+    system.kill("tables")
+    system.restart("tables")
 
 
 async def test_without_a_registry_nothing_is_asked() -> None:

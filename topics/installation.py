@@ -24,6 +24,7 @@ log = logging.getLogger("soulfra.topics")
 
 CONTRACTS = "contracts"  # the key
 WITHIN = 10.0  # seconds to read or write a fact
+PATIENTLY = 45.0  # seconds to read one where the topic may have been created a moment ago, among many
 
 
 class Unread(Exception):
@@ -46,14 +47,14 @@ def ours() -> Contracts:
     return Contracts(frozen()[-1].id, tuple(sorted(event.ce_type() for event in EVENTS)))
 
 
-def recorded(kafka: Kafka) -> Contracts:
+def recorded(kafka: Kafka, within: float = WITHIN) -> Contracts:
     """What any release recorded; nothing before the first did. Raises Unread."""
-    return reduce(Contracts.__or__, map(_parsed, read(kafka, CONTRACTS)), Contracts())
+    return reduce(Contracts.__or__, map(_parsed, read(kafka, CONTRACTS, within)), Contracts())
 
 
 def record(kafka: Kafka) -> Contracts | None:
     """Adds what this release knows; None when nothing was new. Raises Unread."""
-    before = recorded(kafka)
+    before = recorded(kafka, PATIENTLY)
     grown = before | ours()
     if grown == before:
         return None
@@ -69,21 +70,22 @@ def _parsed(value: bytes) -> Contracts:
         return Contracts()
 
 
-def read(kafka: Kafka, key: str) -> list[bytes]:
+def read(kafka: Kafka, key: str, within: float = WITHIN) -> list[bytes]:
     """Every value of a fact that compaction has left, the newest last. Raises Unread."""
     consumer = Consumer(reader(kafka, "installation", INSTALLATION))
     try:
         consumer.assign([TopicPartition(INSTALLATION, partition_of(key, kafka.partitions), OFFSET_BEGINNING)])
-        return [message.value() or b"" for message in _to_the_end(consumer) if message.key() == key.encode()]
+        there = _to_the_end(consumer, within)
+        return [message.value() or b"" for message in there if message.key() == key.encode()]
     except KafkaException as wrong:
         raise Unread(f"{INSTALLATION} cannot be read: {wrong.args[0].str()}") from None
     finally:
         consumer.close()
 
 
-def _to_the_end(consumer: Consumer) -> list[Message]:
+def _to_the_end(consumer: Consumer, within: float) -> list[Message]:
     messages: list[Message] = []
-    deadline = time.monotonic() + WITHIN
+    deadline = time.monotonic() + within
     while (left := deadline - time.monotonic()) > 0:
         message = consumer.poll(left)
         error = message.error() if message is not None else None
@@ -91,7 +93,7 @@ def _to_the_end(consumer: Consumer) -> list[Message]:
             return messages
         if message is not None and error is None:
             messages.append(message)
-    raise Unread(f"{INSTALLATION} cannot be read: the broker did not answer within {WITHIN:.0f} s")
+    raise Unread(f"{INSTALLATION} cannot be read: the broker did not answer within {within:.0f} s")
 
 
 def write(kafka: Kafka, key: str, value: bytes) -> None:
