@@ -22,6 +22,9 @@ PROGRESS = Gauge(
     "soulfra_consumer_last_progress_timestamp_seconds", "When a partition was last worked on", ("topic", "partition")
 )
 ASSIGNED = Gauge("soulfra_assigned_partitions", "Partitions this process owns", ("group",))
+PAUSED = Gauge(
+    "soulfra_paused_partitions", "Partitions that wait for a newer release of this worker", ("group", "topic")
+)
 REBALANCES = Counter("soulfra_rebalances", "Times that partitions were assigned anew", ("group",))
 RECOVERY_REMAINING = Gauge(
     "soulfra_table_recovery_remaining_records", "Changelog records not yet read back", ("table",)

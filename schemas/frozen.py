@@ -7,7 +7,6 @@ A contract changes by addition only: each new version reads every old one and is
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +16,7 @@ from avro.schema import parse
 
 from schemas.avro import Schema, contract
 from schemas.event import Event
+from schemas.evolution import stricter
 
 FIRST_ID = 2**30
 FOLDER = Path(__file__).parent / "contracts"
@@ -96,11 +96,10 @@ def _published() -> tuple[Frozen, ...]:
 
 def broken(now: Schema, old: list[Frozen]) -> list[str]:
     """Why the contract may not become this, by the specification's rules and by ours, which are stricter."""
-    found = []
+    sentences = set[str]()
     for before in old:
-        found += list(_stricter(before.schema, now, now["name"]))
-        found += _incompatible(before, now)
-    return sorted(set(found))
+        sentences |= {*stricter(before.schema, now), *_incompatible(before, now)}
+    return sorted(sentences)
 
 
 def _incompatible(before: Frozen, now: Schema) -> list[str]:
@@ -114,36 +113,3 @@ def _incompatible(before: Frozen, now: Schema) -> list[str]:
             why = ", ".join(sorted(result.messages))
             found.append(f"{before.record}: this contract {says} version {before.version} at {where}: {why}")
     return found
-
-
-def _stricter(old: object, new: object, place: str) -> Iterator[str]:
-    """What the official checker is blind to: lost fields, new ones without default, changed logical types."""
-    if isinstance(old, list) and isinstance(new, list):
-        for a, b in zip(old, new, strict=False):
-            yield from _stricter(a, b, place)
-    if (before := _logical(old)) != (after := _logical(new)):
-        yield f"{place}: its logical type may not change ({before} to {after})"
-    if not isinstance(old, dict) or not isinstance(new, dict):
-        return
-    if old.get("type") == "enum" and new.get("default") != "UNKNOWN":
-        yield f"{place}: an enum has the default UNKNOWN"
-    for key in ("items", "values", "type"):
-        yield from _stricter(old.get(key), new.get(key), place)
-    yield from _stricter_fields(old.get("fields", []), new.get("fields", []), place)
-
-
-def _logical(type_: object) -> str | None:
-    return type_.get("logicalType") if isinstance(type_, dict) else None
-
-
-def _stricter_fields(old: list[Schema], new: list[Schema], place: str) -> Iterator[str]:
-    before, after = ({field["name"]: field for field in fields} for fields in (old, new))
-    for name in before.keys() - after.keys():
-        yield f"{place}.{name}: was published and is gone; nothing is removed or renamed"
-    for name in after.keys() - before.keys():
-        if "default" not in after[name]:
-            yield f"{place}.{name}: is new and has no default; older events lack it"
-    for name in before.keys() & after.keys():
-        if before[name].get("default") != after[name].get("default"):
-            yield f"{place}.{name}: its default may not change"
-        yield from _stricter(before[name]["type"], after[name]["type"], f"{place}.{name}")

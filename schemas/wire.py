@@ -20,6 +20,7 @@ from schemas import EVENTS
 from schemas.compiled import decoder
 from schemas.event import Event, Malformed, Part
 from schemas.extensions import NONE, Extensions
+from schemas.foreign import Foreign
 from schemas.frozen import FIRST_ID, Frozen, frozen, latest
 
 MAGIC = 0
@@ -29,7 +30,15 @@ REQUIRED = ("ce_id", "ce_source", "ce_type", "ce_time")
 READ = {*REQUIRED, "ce_tenant", "ce_subject"}
 
 Headers = list[tuple[str, bytes]]
-Lookup = Callable[[int], Mapping[str, Any] | None]  # schema id -> Avro schema of a foreign registry, or None
+Lookup = Callable[[int], Foreign | None]  # schema id -> contract of a foreign registry, or None; may raise Unknown
+
+
+class Unknown(Malformed):
+    """A type of event or a contract is not known to this process; whoever has newer knowledge says whether it exists."""
+
+    def __init__(self, sentence: str, ce_type: str = "", schema_id: int = 0) -> None:
+        super().__init__(sentence)
+        self.ce_type, self.schema_id = ce_type, schema_id
 
 
 class Record(NamedTuple):
@@ -71,11 +80,17 @@ def decode(
     said: Iterable[tuple[str, bytes | None]] | None,
     foreign: Lookup = lambda _: None,
 ) -> Event:
-    """The event of a record. Raises Malformed with a sentence for whoever sent it."""
+    """The event of a record. Raises Malformed with a sentence for whoever sent it.
+
+    It is Unknown where a newer release, or a registry that has not been asked yet, may know the type or the contract.
+    """
     envelope = _envelope(said or ())
     event = CLASSES.get(envelope["ce_type"])
     if event is None:
-        raise Malformed(f"type {envelope['ce_type'][:80]!r} is not known; known are {', '.join(sorted(CLASSES))}")
+        raise Unknown(
+            f"type {envelope['ce_type'][:80]!r} is not known; known are {', '.join(sorted(CLASSES))}",
+            ce_type=envelope["ce_type"],
+        )
     made = _made(event, envelope, _body(event, value, foreign))
     if key != made.key.encode():
         raise Malformed("the key differs from tenant and subject; it must be '<ce_tenant>/<ce_subject>'")
@@ -101,7 +116,8 @@ def _body(event: type[Event], value: bytes | None, foreign: Lookup) -> Any:
     magic, schema_id = FRAME.unpack_from(value)
     if magic != MAGIC:
         raise Malformed(f"the value starts with byte {magic}, not 0; it must be Avro in Confluent framing")
-    read = _reader(event, schema_id) or _foreign(event, schema_id, foreign)
+    known = schema_id in _published()  # asked first, so that nobody fills the cache with ids that do not exist
+    read = _reader(event, schema_id) if known else _foreign(event, schema_id, foreign)
     try:
         return read(value)
     except Exception as wrong:
@@ -157,11 +173,9 @@ def _published() -> dict[int, Frozen]:
 
 
 @cache
-def _reader(event: type[Event], schema_id: int) -> Callable[[bytes], Any] | None:
+def _reader(event: type[Event], schema_id: int) -> Callable[[bytes], Any]:
     """A reader of one of our own contracts: all versions of an event read each other, by addition only."""
-    written = _published().get(schema_id)
-    if written is None:
-        return None
+    written = _published()[schema_id]
     if written.record != event.__name__:
         raise Malformed(f"schema {schema_id} describes {written.record}, and the header ce_type says {event.ce_type()}")
     return decoder(written.schema, start=FRAME.size)
@@ -169,21 +183,13 @@ def _reader(event: type[Event], schema_id: int) -> Callable[[bytes], Any] | None
 
 def _foreign(event: type[Event], schema_id: int, foreign: Lookup) -> Callable[[bytes], Any]:
     """A reader of a contract of somebody else's registry, by the rules of schema resolution."""
-    schema = foreign(schema_id) if schema_id < FIRST_ID else None
-    if schema is None:
-        raise Malformed(
-            f"schema {schema_id} is not known here; use one of this registry, or configure the one that has it"
-        )
-    writer, reader = fastavro.parse_schema(dict(schema)), _writer(_latest(event).id)
-
-    def read(value: bytes) -> Any:
-        body = io.BytesIO(value[FRAME.size :])
-        found = fastavro.schemaless_reader(body, writer, reader)
-        if body.read(1):
-            raise ValueError("bytes follow after it")
-        return found
-
-    return read
+    sentence = f"schema {schema_id} is not known here; use one of this registry, or configure the one that has it"
+    if schema_id >= FIRST_ID:
+        raise Unknown(sentence, schema_id=schema_id)
+    contract = foreign(schema_id)
+    if contract is None:
+        raise Malformed(sentence)
+    return contract.reader(event, _latest(event).schema, FRAME.size)
 
 
 def _plain(value: Any) -> Any:

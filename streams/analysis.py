@@ -9,6 +9,7 @@ import logging
 import os
 import time
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,15 @@ from config.telemetry import LABELS, TRACE, Health, serve
 from schemas import AnalysisDone, AnalysisFailed, ChatDeleted, ChatUploaded, Event, Malformed
 from schemas.chat import Failure, InsightNumber
 from schemas.extensions import trace_of
-from schemas.wire import decode, encode
+from schemas.wire import Headers, Unknown, decode, encode
 from soulfra.analysis import VERSION, Analysis, encoded
 from soulfra.chat import Unreadable
 from streams import app as apps
 from streams import engine
 from streams.analysts import CANCELLED, Analysts, Cancelled, Work, show, sweep, workspace_of
-from streams.app import source
+from streams.app import measure_paused, paused, source
+from streams.contracts import Contracts
+from streams.engine import Refused
 from streams.ledger import headers_of
 from streams.wording import in_other_words
 from topics import ANALYSES, ANALYSIS_APP, CHATS
@@ -55,7 +58,7 @@ class Job:
 
     def __init__(self, app: engine.App, settings: Settings) -> None:
         self.app, self.settings = app, settings
-        self.objects = Objects(settings)
+        self.objects, self.contracts = Objects(settings), Contracts(settings)
         self.last = time.monotonic()
         self.running = 0
         self._analysts = Analysts(settings.worker.analysis_processes or os.cpu_count() or 1)
@@ -69,8 +72,8 @@ class Job:
         headers = headers_of(message.headers)
         TRACE.set(trace_of(headers))
         try:
-            event = decode(message.key, message.value, headers)
-        except Malformed:
+            event = await self._decoded(message, headers)
+        except (Malformed, Refused):
             return
         if partition_of(event.key, self.settings.kafka.partitions) != message.partition:
             return
@@ -82,6 +85,14 @@ class Job:
             self.running -= 1
             self.last = time.monotonic()
             metrics.PROGRESS.labels(message.topic, str(message.partition)).set(time.time())
+
+    async def _decoded(self, message: Any, headers: Headers) -> Event:
+        """Raises Malformed or Refused; Unready for an event of a newer release, in front of which the partition stops."""
+        decoded = partial(decode, message.key, message.value, headers, self.contracts.foreign)
+        try:
+            return decoded()
+        except Unknown as unknown:
+            return await self.contracts.learned(unknown, message.timestamp, decoded)
 
     async def _work(self, event: Event) -> None:
         if isinstance(event, ChatDeleted):
@@ -238,10 +249,11 @@ async def watch(app: engine.App) -> None:
     while True:
         await asyncio.sleep(1)
         metrics.ASSIGNED.labels(ANALYSIS_APP).set(len(app.consumer.assignment()))
+        measure_paused(app, ANALYSIS_APP)
 
 
 def unready(app: engine.App) -> str:
-    return "" if app.started and app.begun and app.consumer.ready() else "no partitions are assigned yet"
+    return paused(app) if app.started and app.begun and app.consumer.ready() else "no partitions are assigned yet"
 
 
 def stuck(job: Job, settings: Settings) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import signal
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
@@ -87,6 +88,18 @@ def failpoint(where: str) -> Callable[[str], None] | None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     return at_step
+
+
+def paused(app: engine.App) -> str:
+    """The partitions that wait for a newer release, a sentence each."""
+    return "; ".join(sorted(app.consumer.ownership.halted.values()))
+
+
+def measure_paused(app: engine.App, group: str) -> None:
+    """Publishes how many partitions of each topic wait for a newer release."""
+    numbers = Counter(topic for topic, _ in app.consumer.ownership.halted)
+    for topic in app.consumer.ownership.topics:
+        metrics.PAUSED.labels(group, topic).set(numbers[topic])
 
 
 async def serve(app: engine.App, beside: list[Callable[[], Awaitable[None]]]) -> None:

@@ -15,11 +15,10 @@ from config import metrics
 from config.telemetry import TRACE
 from schemas import Event, Malformed
 from schemas.extensions import trace_of
-from schemas.wire import Headers, Lookup, Record, decode, encode
+from schemas.wire import Headers, Lookup, Record, Unknown, decode, encode
 from soulfra.moment import implausible
-from streams.engine import Refused, Stopped
+from streams.engine import Refused
 from streams.fold import Rows, Stores, folded
-from streams.registry import Unreachable
 from topics import TOPICS, Topic, topic_named, topic_of
 from topics.place import Position, partition_of
 
@@ -39,13 +38,13 @@ class Ledger:
         self._late = metrics.E2E.labels(PIPELINE)
 
     def take(self, message: Any) -> None:
-        """Folds one record. Raises Refused for what cannot be taken, Stopped when the process must end."""
+        """Folds one record. Raises Refused for what cannot be taken, Unknown for what may be known elsewhere."""
         started = time.perf_counter()
         place = Position(message.topic, message.partition, message.offset)
-        self._taken[place.topic].inc()
         headers = headers_of(message.headers)
         TRACE.set(trace_of(headers))
         event = self._decoded(message, headers)
+        self._taken[place.topic].inc()
         if not self._moved(event, place, message, headers):
             _judge(event, topic_named(place.topic), message)
             for caused in folded(event, Rows(place, self.tables, self.partitions)):
@@ -56,10 +55,11 @@ class Ledger:
     def _decoded(self, message: Any, headers: Headers) -> Event:
         try:
             return decode(message.key, message.value, headers, self.foreign)
+        except Unknown:
+            raise
         except Malformed as malformed:
+            self._taken[message.topic].inc()
             raise Refused(str(malformed)) from malformed
-        except Unreachable as away:  # the event may be good: it is read again when the registry is back
-            raise Stopped(str(away)) from away
 
     def _moved(self, event: Event, place: Position, message: Any, headers: Headers) -> bool:
         """Sends the same bytes to their own partition, if this is not it."""

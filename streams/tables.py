@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from faust.types import StreamT
@@ -17,13 +18,13 @@ import streams.users  # noqa: F401  (each registers its folds)
 from config import Settings, metrics
 from config.telemetry import Health, serve
 from schemas import ClockTicked
-from schemas.wire import Record, encode
+from schemas.wire import Record, Unknown, encode
 from streams import app as apps
 from streams import engine
-from streams.app import source
+from streams.app import measure_paused, paused, source
+from streams.contracts import Contracts
 from streams.engine.codec import Codec
 from streams.ledger import Ledger
-from streams.registry import Registry
 from topics import CLOCK, TABLES, TABLES_APP, TOPICS, Table, Topic
 from topics.plan import check
 from topics.rows import reader_of, write
@@ -37,9 +38,10 @@ async def run(settings: Settings) -> None:
     check(settings)
     app = apps.make(TABLES_APP, settings, "tables", exactly=True)
     tables = {table.name: declared(app, table) for table in TABLES}
-    ledger = Ledger(tables, settings.kafka.partitions, Registry(settings.registry.url), sending(app))
+    contracts = Contracts(settings)
+    ledger = Ledger(tables, settings.kafka.partitions, contracts.foreign, sending(app))
     for topic in TOPICS:
-        follow(app, topic, ledger)
+        follow(app, topic, ledger, contracts)
     progress = Progress(app)
     health = Health(lambda: progress.stuck(settings.worker.stuck_seconds), lambda: unready(app))
     server = serve(settings.telemetry.host, settings.telemetry.tables_port, health)
@@ -62,12 +64,15 @@ def sending(app: engine.App) -> Any:
     return send
 
 
-def follow(app: engine.App, topic: Topic, ledger: Ledger) -> None:
+def follow(app: engine.App, topic: Topic, ledger: Ledger, contracts: Contracts) -> None:
     """One stream agent per topic: all folds of an event stand or fall together."""
 
     async def fold_records(records: StreamT[bytes]) -> None:
         async for event in records.events():
-            ledger.take(event.message)
+            try:
+                ledger.take(event.message)
+            except Unknown as unknown:
+                await contracts.learned(unknown, event.message.timestamp, partial(ledger.take, event.message))
 
     app.agent(source(app, topic), name=f"fold {topic.name}")(fold_records)
 
@@ -113,7 +118,10 @@ class Progress:
                 self._seen[place] = next, now
             else:
                 self._seen[place] = next, since
-        self._seen = {place: seen for place, seen in self._seen.items() if place in found}
+        waiting = (
+            found.keys() - self.app.consumer.ownership.halted.keys()
+        )  # a restart would not help those that are paused
+        self._seen = {place: seen for place, seen in self._seen.items() if place in waiting}
 
     def stuck(self, seconds: float) -> str:
         """Assigned and not progressing is not live."""
@@ -151,10 +159,11 @@ async def watch(app: engine.App, progress: Progress, tables: dict[str, Any]) -> 
             metrics.TABLE_READY.labels(name).set(not unready(app))
             metrics.TABLE_ROWS.labels(name).set(sum(map(len, table.data.all())))
         progress.measure()
+        measure_paused(app, TABLES_APP)
 
 
 def unready(app: engine.App) -> str:
     """Recovering is not ready."""
     if not app.started or not app.begun or not app.consumer.assignment():
         return "no partitions are assigned yet"
-    return "" if app.consumer.ready() else "tables are being read back from their changelogs"
+    return paused(app) if app.consumer.ready() else "tables are being read back from their changelogs"

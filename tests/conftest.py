@@ -73,21 +73,21 @@ class System:
         for name in PARTS:
             self.ready(name)
 
-    def run(self, *words: str) -> str:
-        """One command to its end; its output."""
+    def run(self, *words: str, release: Path | None = None) -> str:
+        """One command to its end, of another release where there is one; its output."""
         done = subprocess.run(
-            [sys.executable, "-m", "cli", *words], capture_output=True, text=True, timeout=60, check=False
+            [sys.executable, "-m", "cli", *words], capture_output=True, text=True, timeout=60, check=False, cwd=release
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def begin(self, name: str, called: str = "", **settings: str) -> None:
-        """Starts a part; another one of its kind under another name and other settings."""
+    def begin(self, name: str, called: str = "", release: Path | None = None, **settings: str) -> None:
+        """Starts a part; another one of its kind under another name and other settings, or of another release."""
         called = called or name
         words, environment = [sys.executable, "-m", "cli", *PARTS[name]], {**os.environ, **settings}
         with (self.folder / f"{called}.log").open("ab") as log:
             self.running[called] = subprocess.Popen(
-                words, stdout=log, stderr=log, env=environment, start_new_session=True
+                words, stdout=log, stderr=log, env=environment, start_new_session=True, cwd=release
             )
 
     def ready(self, name: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas import EVENTS, AgentSuggested, Event, TrustUpdated, UsageRecorded
+from schemas import EVENTS, AgentSuggested, Event, Malformed, TrustUpdated, UsageRecorded, wire
 from schemas.avro import Undescribed, contract
+from schemas.evolution import stricter
 from schemas.frozen import FIRST_ID, Frozen, broken, frozen, mistakes
 from schemas.persona import Feature
 from schemas.trust import Reason, Tier
@@ -87,6 +89,92 @@ def test_an_addition_is_taken(change: str) -> None:
     assert broken(changed(change), [Frozen(FIRST_ID, "TrustUpdated", 1, contract(TrustUpdated))]) == []
 
 
+ENUM = {"type": "enum", "name": "Tone", "symbols": ["UNKNOWN", "CALM", "LOUD"], "default": "UNKNOWN"}
+AMOUNT = {"type": "bytes", "logicalType": "decimal", "precision": 38, "scale": 9}
+NOTE = {"type": "record", "name": "Note", "fields": [{"name": "tone", "type": ENUM}, {"name": "n", "type": "long"}]}
+PLACES: dict[str, Any] = {
+    "as it is": lambda type_: type_,
+    "in a list": lambda type_: {"type": "array", "items": type_},
+    "in a map": lambda type_: {"type": "map", "values": type_},
+    "in a union": lambda type_: ["null", type_],
+    "in a part in a list": lambda type_: {
+        "type": "array",
+        "items": {"type": "record", "name": "Part", "fields": [{"name": "x", "type": type_}]},
+    },
+}
+CHANGES: dict[str, tuple[Any, Any, str]] = {
+    "a symbol gone": (ENUM, {**ENUM, "symbols": ["UNKNOWN", "CALM"]}, "LOUD were published and are gone"),
+    "a symbol renamed": (ENUM, {**ENUM, "symbols": ["UNKNOWN", "CALM", "NOISY"]}, "LOUD"),
+    "symbols in another order": (ENUM, {**ENUM, "symbols": ["UNKNOWN", "LOUD", "CALM"]}, "order"),
+    "a symbol in between": (ENUM, {**ENUM, "symbols": ["UNKNOWN", "SOFT", "CALM", "LOUD"]}, "order"),
+    "another default symbol": (ENUM, {**ENUM, "default": "CALM"}, "default UNKNOWN"),
+    "an enum renamed": (ENUM, {**ENUM, "name": "Mood"}, "Tone to Mood|union may not change"),
+    "an enum in another namespace": (ENUM, {**ENUM, "namespace": "other"}, "Tone to other.Tone|union may not change"),
+    "a part renamed": (NOTE, {**NOTE, "name": "Notice"}, "Note to Notice|union may not change"),
+    "an alias gone": ({**NOTE, "aliases": ["Memo"]}, NOTE, "aliases Memo are gone"),
+    "text to bytes": ("string", "bytes", "string to bytes|union may not change"),
+    "another scale": (AMOUNT, {**AMOUNT, "scale": 12}, "scale may not change"),
+    "a branch gone": (["null", "long", "string"], ["null", "string"], "union may not change"),
+    "branches in another order": (["null", "long", "string"], ["null", "string", "long"], "union may not change"),
+    "other elements": ({"type": "array", "items": "int"}, {"type": "array", "items": "long"}, "int to long"),
+    "other values": ({"type": "map", "values": "float"}, {"type": "map", "values": "double"}, "float to double"),
+}
+
+
+def holding(type_: Any, **more: Any) -> dict[str, Any]:
+    return {
+        "type": "record",
+        "name": "SoulSold",
+        "namespace": "soulfra",
+        "fields": [{"name": "f", "type": type_, **more}],
+    }
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("change", CHANGES)
+def test_nothing_published_vanishes_or_changes_its_name_unnoticed(change: str, place: str) -> None:
+    before, after, says = CHANGES[change]
+    if place == "in a union" and isinstance(before, list):
+        pytest.skip("a union is no branch of a union")
+    wrong = "\n".join(stricter(holding(PLACES[place](before)), holding(PLACES[place](after))))
+    assert "SoulSold.f" in wrong and re.search(says, wrong), wrong
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "says"),
+    [
+        ({"default": 1}, {"default": True}, "default may not change"),
+        ({"default": 1}, {}, "default may not change"),
+        ({"aliases": ["g"]}, {}, "aliases g are gone"),
+        ({"privacy": "pseudonym"}, {"privacy": "open"}, "weaker"),
+        ({"privacy": "measure"}, {}, "weaker"),
+    ],
+)
+def test_what_stands_beside_a_field_is_part_of_the_contract(before: Any, after: Any, says: str) -> None:
+    assert says in "\n".join(stricter(holding("long", **before), holding("long", **after)))
+
+
+def test_words_about_a_field_and_a_stricter_privacy_class_may_change() -> None:
+    before, after = holding("long", privacy="open"), holding("long", privacy="measure", doc="counted")
+    assert list(stricter(before, {**after, "doc": "in other words"})) == []
+
+
+def test_a_type_may_be_written_out_at_another_place_than_before() -> None:
+    used = {"name": "g", "type": "soulfra.Tone"}
+    before = holding({**ENUM, "namespace": "soulfra"})
+    before["fields"].append(used)
+    after = copy.deepcopy(before)
+    after["fields"].insert(0, {"name": "e", "type": after["fields"][0]["type"], "default": "UNKNOWN"})
+    after["fields"][1]["type"] = "soulfra.Tone"
+    assert list(stricter(before, after)) == []
+
+
+def test_a_vanished_symbol_of_a_published_event_fails_the_check() -> None:
+    now = copy.deepcopy(contract(TrustUpdated))
+    next(field for field in now["fields"] if field["name"] == "tier")["type"]["symbols"].remove("GOLD")
+    assert "GOLD" in "\n".join(broken(now, [Frozen(FIRST_ID, "TrustUpdated", 1, contract(TrustUpdated))]))
+
+
 @given(
     quantity=st.decimals(min_value=0, max_value=10**9, places=9),
     user=st.from_regex(r"u_[a-f0-9]{1,20}", fullmatch=True),
@@ -104,6 +192,16 @@ def test_parts_and_enums_travel_too() -> None:
     suggested = AgentSuggested(id="1", source="s", time=NOON, user="u", agent_id="a", chat_id="c", persona="spark", closeness=0.5,
                                because=[Feature(name="casual", value=1.0, profile=1.5)], tier=Tier.BRONZE, model=1)  # fmt: skip
     assert decode(*encode(moved)) == moved and decode(*encode(suggested)) == suggested
+
+
+def test_invented_schema_ids_leave_nothing_behind() -> None:
+    event = UsageRecorded(id="1", source="s", time=NOON, user="u", meter="m", quantity="1")
+    record = encode(event)
+    before = wire._reader.cache_info().currsize
+    for schema_id in (0, 5, 2**30 + 5_000, 2**32 - 1):
+        with pytest.raises(Malformed):
+            decode(*record._replace(value=wire.FRAME.pack(0, schema_id) + record.value[wire.FRAME.size :]))
+    assert wire._reader.cache_info().currsize == before
 
 
 def test_a_derived_event_has_a_derived_id() -> None:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,15 +10,13 @@ import pytest
 from faust.types import TP
 
 from schemas import ChatUploaded, UsageRecorded
-from schemas.avro import contract
-from schemas.wire import FRAME, Record, decode, encode
+from schemas.wire import Record, decode, encode
 from soulfra import usage
 from streams.app import dead
 from streams.engine import Letter, Refused
 from streams.ledger import Ledger
-from streams.registry import Registry, Unreachable
+from streams.registry import Registry
 from streams.tables import Progress, unready
-from tests.conftest import free_port
 from topics import CHATS, TABLES, USAGE, USAGE_ROWS
 from topics.place import partition_of
 
@@ -120,7 +115,7 @@ def test_a_dead_letter_says_why_and_keeps_quotes_of_the_event_out_of_it(ledger: 
 def test_assigned_and_not_progressing_is_not_live() -> None:
     work = SimpleNamespace(lanes={(USAGE.name, 3)})
     consumer = SimpleNamespace(assignment=lambda: {TP(USAGE.name, 3)}, work=work, highwater=lambda _: 9,
-                               next_of=lambda *_: 5)  # fmt: skip
+                               next_of=lambda *_: 5, ownership=SimpleNamespace(halted={}))  # fmt: skip
     progress = Progress(SimpleNamespace(consumer=consumer))  # type: ignore[arg-type]
     progress.measure()
     assert progress.stuck(120) == "" and "usage.recorded/3" in progress.stuck(-1)
@@ -129,8 +124,18 @@ def test_assigned_and_not_progressing_is_not_live() -> None:
     assert progress.stuck(120) == "", "without anything to do there is nothing to be stuck on"
 
 
+def test_a_partition_that_waits_for_a_newer_release_is_live_and_not_ready() -> None:
+    owner = SimpleNamespace(halted={(USAGE.name, 3): "usage.recorded/3 is paused at offset 5: upgrade this worker"})
+    consumer: Any = SimpleNamespace(assignment=lambda: {TP(USAGE.name, 3)}, work=SimpleNamespace(lanes={(USAGE.name, 3)}),
+                                    highwater=lambda _: 9, next_of=lambda *_: 5, ownership=owner, ready=lambda: True)  # fmt: skip
+    app: Any = SimpleNamespace(started=True, begun=True, consumer=consumer)
+    progress = Progress(app)
+    progress.measure()
+    assert progress.stuck(-1) == "" and "usage.recorded/3 is paused at offset 5" in unready(app)
+
+
 def test_recovering_is_not_ready() -> None:
-    consumer = SimpleNamespace(assignment=set, ready=lambda: False)
+    consumer = SimpleNamespace(assignment=set, ready=lambda: False, ownership=SimpleNamespace(halted={}))
     app: Any = SimpleNamespace(started=True, begun=False, consumer=consumer)
     assert "assigned" in unready(app)
     app.begun = True
@@ -139,34 +144,3 @@ def test_recovering_is_not_ready() -> None:
     assert "read back" in unready(app)
     consumer.ready = lambda: True
     assert unready(app) == ""
-
-
-def test_a_schema_of_another_registry_is_looked_up_once() -> None:
-    asked: list[str] = []
-
-    class Answer(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(self.path)
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(json.dumps({"schema": json.dumps(contract(UsageRecorded))}).encode())
-
-        def log_message(self, *_: object) -> None: ...
-
-    with HTTPServer(("127.0.0.1", 0), Answer) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        foreign = Registry(f"http://127.0.0.1:{server.server_port}")
-        event = UsageRecorded(id="1", source="t", time=NOON, user="u1", meter="m", quantity="1")
-        ours = encode(event)
-        theirs = ours._replace(value=FRAME.pack(0, 7) + ours.value[FRAME.size :])
-        assert decode(*theirs, foreign) == decode(*theirs, foreign) == event
-        server.shutdown()
-    assert asked == ["/schemas/ids/7"]
-
-
-def test_a_registry_that_does_not_answer_is_told_from_a_schema_that_does_not_exist(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("streams.registry.ATTEMPTS", 1)
-    with pytest.raises(Unreachable, match="SOULFRA_REGISTRY__URL"):
-        Registry(f"http://127.0.0.1:{free_port()}")(7)

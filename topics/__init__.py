@@ -131,6 +131,8 @@ VERDICT_ROWS = Table(
 AGENT_ROWS = Table("agents", 3, SuggestionRow, (ANALYSES, TRUST, CLOCK), "the agent suggested for each chat")
 
 TABLES: tuple[Table[Any], ...] = (USER_ROWS, CHAT_ROWS, TRUST_ROWS, USAGE_ROWS, VERDICT_ROWS, AGENT_ROWS)
+INSTALLATION = "soulfra.installation"  # what an installation knows of itself (topics/installation.py)
+INSTALLATION_CONFIG = {"cleanup.policy": "compact", "message.timestamp.type": "LogAppendTime"}
 DEAD_CONFIG = {"cleanup.policy": "delete", "retention.ms": str(90 * DAY_MS), "segment.ms": str(DAY_MS)}
 
 
@@ -153,4 +155,5 @@ def everything() -> dict[str, dict[str, str]]:
     """Every topic that must exist on the broker, with its configuration."""
     wanted = {topic.name: topic.config for topic in TOPICS}
     wanted |= {topic.dead: DEAD_CONFIG for topic in TOPICS}
-    return wanted | {table.changelog: table.config for table in TABLES}
+    wanted |= {table.changelog: table.config for table in TABLES}
+    return wanted | {INSTALLATION: INSTALLATION_CONFIG}

@@ -11,11 +11,12 @@ from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
 
 from config import Kafka, Settings
-from topics import everything
+from topics import INSTALLATION, everything, installation
 from topics.broker import admin
+from topics.installation import Unread
 
 WITHIN = 15.0  # seconds for one request to the broker
-Action = Literal["create", "configure", "refuse"]
+Action = Literal["create", "configure", "record", "refuse"]
 
 
 class Differs(Exception):
@@ -33,7 +34,14 @@ class Step:
 
 
 def plan(settings: Settings) -> list[Step]:
-    """What separates the broker from the catalogue, the catalogue's order. Raises Differs when it cannot be asked."""
+    """What separates the broker from this release, the catalogue's order. Raises Differs when it cannot be asked."""
+    steps = _topics(settings)
+    there = not any(step.topic == INSTALLATION or step.action == "refuse" for step in steps)
+    return steps + (_contracts(settings.kafka) if there else [])
+
+
+def _topics(settings: Settings) -> list[Step]:
+    """What separates the broker from the catalogue."""
     kafka = settings.kafka
     if refused := _too_weak(settings):
         return [refused]
@@ -49,18 +57,21 @@ def plan(settings: Settings) -> list[Step]:
 
 def apply(settings: Settings) -> list[Step]:
     """Creates and configures; running it again changes nothing. Raises Differs for what it refuses to do."""
-    steps = plan(settings)
+    steps = _topics(settings)
     if refused := [step for step in steps if step.action == "refuse"]:
         raise Differs("\n".join(f"{step.topic}: {step.why}" for step in refused))
     broker = admin(settings.kafka)
     _create(broker, [step for step in steps if step.action == "create"], settings.kafka)
     _configure(broker, [step for step in steps if step.action == "configure"])
-    return steps
+    try:
+        return steps + ([_recording(new)] if (new := installation.record(settings.kafka)) else [])
+    except Unread as away:
+        raise Differs(f"{away}; run it again") from None
 
 
 def check(settings: Settings) -> dict[str, str]:
     """The ids of all topics. Raises Differs when one is missing or differs: starting then would tear events apart."""
-    wrong = [step for step in plan(settings) if step.action in ("create", "refuse")]
+    wrong = [step for step in _topics(settings) if step.action in ("create", "refuse")]
     if wrong:
         listed = "; ".join(f"{step.topic}: {step.why}" for step in wrong[:5])
         more = f"; and {len(wrong) - 5} more" if len(wrong) > 5 else ""
@@ -73,6 +84,21 @@ def topic_ids(kafka: Kafka, names: list[str]) -> dict[str, str]:
     broker = admin(kafka)  # kept in a name: its futures die with it
     described = broker.describe_topics(TopicCollection(names), request_timeout=WITHIN)
     return {name: str(future.result().topic_id) for name, future in described.items()}
+
+
+def _contracts(kafka: Kafka) -> list[Step]:
+    """Whether older processes have to be told of events that this release brings."""
+    try:
+        before = installation.recorded(kafka)
+    except Unread as away:
+        raise Differs(str(away)) from None
+    grown = before | installation.ours()
+    return [_recording(grown)] if grown != before else []
+
+
+def _recording(contracts: installation.Contracts) -> Step:
+    why = f"contracts up to {contracts.newest} and {len(contracts.events)} types of events are known"
+    return Step("record", INSTALLATION, why)
 
 
 def _too_weak(settings: Settings) -> Step | None:

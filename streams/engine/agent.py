@@ -1,4 +1,6 @@
-"""Faust's agent: an event on which it fails leaves no trace but a dead letter, and the next event follows at once."""
+"""Faust's agent: an event on which it fails leaves no trace but a dead letter, and the next event follows at once.
+
+One that it is not ready for stops its partition."""
 
 from __future__ import annotations
 
@@ -10,6 +12,7 @@ from faust.agents import Agent as FaustAgent
 from faust.agents.agent import _current_agent
 
 from streams.engine.dead import Refused
+from streams.engine.halt import Unready, halt
 from streams.engine.stream import Stream
 from streams.engine.work import Stopped
 
@@ -53,15 +56,21 @@ class Agent(FaustAgent):
         if cursor is None or cursor.batch is None or cursor.resting:
             return False
         try:
-            place = cursor.batch.lane.place
-            if not isinstance(why, Refused):
-                self.log.error("an event of %s/%d failed and is dead-lettered", *place, exc_info=why)
-            self.app.consumer.failures.undo(cursor, why)
+            if isinstance(why, Unready):
+                halt(self.app.consumer, cursor, why)
+            else:
+                self._dead_letters(cursor, why)
             cursor.resting = True
         except Exception as stopped:
             await self.app.crash(stopped)
             return False
         return True
+
+    def _dead_letters(self, cursor: Any, why: Exception) -> None:
+        """Raises Stopped after too many."""
+        if not isinstance(why, Refused):
+            self.log.error("an event of %s/%d failed and is dead-lettered", *cursor.batch.lane.place, exc_info=why)
+        self.app.consumer.failures.undo(cursor, why)
 
     def _again(self, aref: Any) -> Any:
         made = self.fun(aref.stream)

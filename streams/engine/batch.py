@@ -8,6 +8,7 @@ from typing import Any
 
 from confluent_kafka import Message
 
+from streams.engine.halt import Halt
 from streams.engine.recovery import Place, behind
 from streams.engine.shard import Cursor, Shard
 
@@ -52,6 +53,8 @@ class Lane:
         self.read = -1  # next offset to be fetched
         self.seen = -1  # progress when it was last looked at
         self.paused = False
+        self.until: Halt | None = None  # where it stopped before its shard was read back
+        self.halted: Halt | None = None
 
     @property
     def concurrent(self) -> bool:
@@ -87,6 +90,21 @@ class Lane:
             batch.dropped = not (batch.shared and batch.begun)
             if batch.cursor is not None:
                 batch.cursor.limit = 0
+
+    def halt(self, batch: Batch, halt: Halt) -> None:
+        """Nothing is to be begun any more; of events that are open some may lie in front of the halt, so they go on."""
+        self.halted = min(self.halted or halt, halt)
+        self.start = CLOSED
+        self.held.clear()
+        for waiting in self.batches:
+            waiting.dropped |= waiting is batch or not waiting.begun
+        self.pending = sum(len(going.messages) for going in self.batches if not going.dropped)
+
+    def forget(self) -> None:
+        """What was begun is not finished either."""
+        self.drop()
+        for batch in self.batches:
+            batch.dropped = True
 
     def _done(self, end: int) -> None:
         if end > self.shard.next.get(self.topic, -1):

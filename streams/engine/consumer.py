@@ -137,7 +137,7 @@ class Consumer(Service, ConsumerT):
         if (fetcher := self.delivery.fetcher) is not None:
             fetcher.stop()
             await asyncio.to_thread(fetcher.join, 10)
-        await self.commits.under_way()
+        await self.ownership.close_replayed()
         self.commits.end()
         for shard in self.work.shards.values():
             shard.close()

@@ -8,8 +8,9 @@ from collections.abc import Callable
 
 from confluent_kafka import Message
 
-from streams.engine.batch import Batch, Lane
+from streams.engine.batch import CLOSED, Batch, Lane
 from streams.engine.fetch import Fetched, Fetcher
+from streams.engine.halt import Halt
 from streams.engine.options import Options
 from streams.engine.position import time_of
 from streams.engine.shard import Shadow, Shard
@@ -71,6 +72,8 @@ class Delivery:
         lane = self.work.lanes.get(fetched.place)
         if lane is None or lane.start != fetched.start:
             return  # fetched before the partition was given back
+        if lane.until is not None:
+            fetched = self._cut_off(fetched, lane, lane.until)
         if fetched.messages:
             lane.read = fetched.messages[-1].offset() + 1  # type: ignore[operator]
             for run in _runs(lane, fetched.messages):
@@ -79,6 +82,26 @@ class Delivery:
             lane.read = max(lane.read, fetched.end)
             if not lane.batches:
                 lane.settle()
+
+    def _cut_off(self, fetched: Fetched, lane: Lane, until: Halt) -> Fetched:
+        """What lies in front of the event at which the partition stopped; the partition ends there."""
+        good = [message for message in fetched.messages if (message.offset() or 0) < until.offset]
+        if len(good) == len(fetched.messages):
+            return fetched
+        lane.halted, lane.start = until, CLOSED
+        self._fetch_no_more(lane)
+        return fetched._replace(messages=good, end=until.offset)
+
+    def halt(self, batch: Batch, halt: Halt) -> None:
+        """A partition stops in front of an event; what is done of it is committed."""
+        batch.lane.halt(batch, halt)
+        self._fetch_no_more(batch.lane)
+        self.moved()
+        self.told_less()
+
+    def _fetch_no_more(self, lane: Lane) -> None:
+        if self.fetcher is not None:
+            self.fetcher.end([lane.place])
 
     def _queue(self, lane: Lane, messages: list[Message], shard: Shard) -> None:
         if not lane.channels:

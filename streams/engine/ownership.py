@@ -18,6 +18,7 @@ from streams.engine import client
 from streams.engine.batch import Lane
 from streams.engine.commits import Commits
 from streams.engine.delivery import Delivery
+from streams.engine.halt import Halt
 from streams.engine.recovery import HeldBack, Place, Recovery, Recreated
 from streams.engine.rows import Rows, StoredRows
 from streams.engine.shard import Shard
@@ -54,6 +55,8 @@ class Ownership:
         self._waiting = asyncio.Event()  # shards may be complete that are not read back
         self._spread_since = 0.0
         self._losses: Counter[int] = Counter()  # how often each partition number was taken from us
+        self._halts: dict[Place, Halt] = {}  # where partitions stopped whose shards are read back for it
+        self._replayed: list[Shard] = []  # no longer kept; a commit under way may still write to their stores
 
     @property
     def ready(self) -> bool:
@@ -65,11 +68,18 @@ class Ownership:
         """Whether partitions of one number are with different workers, and stay there."""
         return bool(self._spread_since) and time.monotonic() - self._spread_since > SPREAD
 
+    @property
+    def halted(self) -> dict[Place, str]:
+        """The partitions that stopped in front of an event which this process cannot work on yet, a sentence each."""
+        lanes = list(self.work.lanes.values())  # other threads ask too
+        return {lane.place: lane.halted.sentence(lane.place) for lane in lanes if lane.halted is not None}
+
     # -- what the group says
 
     async def given(self, places: list[Place]) -> None:
         self.app.on_rebalance_start()
         self.owned |= set(places)  # at once: `taken` may come in between
+        self._try_again(places)
         again = {number for _, number in places} & self.work.shards.keys()
         if again:  # a topic more, for partitions that are at work
             await self._let_go(again)
@@ -84,6 +94,7 @@ class Ownership:
         self._losses.update(numbers)
         await self._let_go(numbers, lost)
         self.owned -= set(places)
+        self._try_again(places)
         self._forget(numbers)
         await self._tell_faust(set(places), [])
         self._rebalanced()
@@ -109,6 +120,31 @@ class Ownership:
         self._forget(list(self.work.shards))
         self._waiting.set()
 
+    def replay(self, place: Place, halt: Halt) -> None:
+        """Stops a partition in front of an event, when some agents of the topic have not come as far and others are behind it:
+        what all did since the last commit is undone by reading the rows back, then the partition is read up to the event."""
+        self._halts[place] = min(self._halts.get(place, halt), halt)
+        number, work = place[1], self.work
+        going = [work.lanes.pop(lane.place) for lane in list(work.lanes.values()) if lane.place[1] == number]
+        if self.delivery.fetcher is not None:
+            self.delivery.fetcher.end([lane.place for lane in going])
+        for lane in going:
+            lane.forget()
+        shard = work.shards.pop(number)
+        shard.fail(LOST)
+        self._replayed.append(shard)
+        self.delivery.told_less()
+        self._waiting.set()
+
+    async def close_replayed(self) -> None:
+        await self.commits.under_way()
+        while self._replayed:
+            self._replayed.pop().close()
+
+    def _try_again(self, places: Iterable[Place]) -> None:
+        for place in places:
+            self._halts.pop(place, None)
+
     def _forget(self, numbers: Iterable[int]) -> None:
         """These shards are no longer kept here."""
         work = self.work
@@ -128,6 +164,8 @@ class Ownership:
         while not self._stopping():
             await self._waiting.wait()
             self._waiting.clear()
+            if self._replayed:
+                await self.close_replayed()
             numbers = self._complete()
             if not numbers:
                 if not self.owned:  # more workers than partitions: this one has nothing to read back
@@ -203,7 +241,8 @@ class Ownership:
         shard.committed = dict(shard.next)
         fetcher = self.delivery.fetcher
         for place, start in fetcher.begin(starts).items() if fetcher is not None else ():
-            self.work.lanes[place] = Lane(place, shard, self._channels(place[0]), start)
+            lane = self.work.lanes[place] = Lane(place, shard, self._channels(place[0]), start)
+            lane.until = self._halts.get(place)
 
     def _rows(self, table: Any, number: int) -> Rows:
         if table.stored:
