@@ -131,9 +131,8 @@ class Letters:
 
     def read(self, spans: Iterable[Span]) -> Iterator[DeadLetter]:
         """All letters of the spans, each partition in order."""
-        for span in spans:
-            for message in self._records(span.topic.dead, span):
-                yield _letter(message)
+        with closing(self._consumer()) as consumer:
+            yield from map(_letter, _records(consumer, {(span.topic.dead, span.partition): span for span in spans}))
 
     def at(self, position: Position) -> DeadLetter | None:
         """One letter; None where there is none (any more)."""
@@ -149,10 +148,9 @@ class Letters:
         known = Redriven(spans)
         with closing(self._consumer()) as consumer:
             audits = self._spans(consumer, LETTERS, LETTERS.name)
-        for audit in audits:
-            if audit.partition in known.partitions:
-                for message in self._records(LETTERS.name, audit):
-                    known.add(message)
+            of_spans = {(LETTERS.name, one.partition): one for one in audits if one.partition in known.partitions}
+            for message in _records(consumer, of_spans):
+                known.add(message)
         return known
 
     def _consumer(self) -> Consumer:
@@ -169,17 +167,26 @@ class Letters:
             raise NoAnswer(f"the topic {name} does not exist; run `soulfra topics apply`")
         return [Span(topic, n, *low_high) for n, low_high in ends.items() if low_high]
 
-    def _records(self, topic: str, span: Span) -> Iterator[Message]:
-        """Committed records up to the span's end."""
-        with closing(self._consumer()) as consumer:
-            consumer.assign([TopicPartition(topic, span.partition, span.start)])
-            while (first := consumer.poll(WITHIN)) is not None:
-                for message in [first, *consumer.consume(BATCH, 0)]:
-                    if _ended(message) or (message.offset() or 0) >= span.end:
-                        return
-                    if message.error() is None:
-                        yield message
-        raise NoAnswer(f"{topic}/{span.partition} was not read to its end: nothing came for {WITHIN:.0f} s; try again")
+
+def _records(consumer: Consumer, spans: Mapping[tuple[str, int], Span]) -> Iterator[Message]:
+    """Committed records up to each span's end."""
+    left = {place: span for place, span in spans.items() if span.end > span.start}
+    consumer.assign([TopicPartition(*place, span.start) for place, span in left.items()])
+    while left:
+        first = consumer.poll(WITHIN)
+        if first is None:
+            places = ", ".join(f"{topic}/{partition}" for topic, partition in sorted(left)[:5])
+            raise NoAnswer(f"{places} were not read to their end: nothing came for {WITHIN:.0f} s; try again")
+        for message in [first, *consumer.consume(BATCH, 0)]:
+            place = (message.topic() or "", message.partition() or 0)
+            span = left.get(place)
+            if span is None:
+                continue
+            if _ended(message) or (message.offset() or 0) >= span.end:
+                del left[place]
+                consumer.incremental_unassign([TopicPartition(*place)])
+            elif message.error() is None:
+                yield message
 
 
 def _ended(message: Message) -> bool:
