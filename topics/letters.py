@@ -181,12 +181,20 @@ def _records(consumer: Consumer, spans: Mapping[tuple[str, int], Span]) -> Itera
             place = (message.topic() or "", message.partition() or 0)
             span = left.get(place)
             if span is None:
+                _alive(message)
                 continue
             if _ended(message) or (message.offset() or 0) >= span.end:
                 del left[place]
                 consumer.incremental_unassign([TopicPartition(*place)])
             elif message.error() is None:
                 yield message
+
+
+def _alive(message: Message) -> None:
+    """Raises NoAnswer where no broker is there any more."""
+    error = message.error()
+    if error is not None and (error.fatal() or error.code() == KafkaError._ALL_BROKERS_DOWN):
+        raise NoAnswer(f"no Kafka broker answers any more ({error.str()}); try again when it is back")
 
 
 def _ended(message: Message) -> bool:

@@ -40,7 +40,8 @@ def findings() -> list[Finding]:
     if not is_set("redis.url"):
         found.append(_redis_server())
     found += [_version(home), _running(home), _disk(home), *_sizes(home)]
-    return [*found, *(_answering(now) if home.running else _ports(now))]
+    found += _answering(now) if home.running else _ports(now)
+    return [*found, *_leftovers(now)]
 
 
 def _java() -> Finding:
@@ -125,6 +126,21 @@ def _answering(now: Settings) -> Iterator[Finding]:
             yield _answer(port, pongs(port.number))
         elif port.part.startswith("health of ") and port.number:
             yield _answer(port, answers(f"http://{reachable(port.host)}:{port.number}/readyz"))
+
+
+def _leftovers(now: Settings) -> Iterator[Finding]:
+    """Only where broker and Redis answer."""
+    from topics.prune import Unknown, leftovers
+
+    if not serves(now.kafka.bootstrap):
+        return
+    try:
+        left = leftovers(now)
+    except Unknown:
+        return
+    if left:
+        tables = ", ".join(one.table for one in left)
+        yield Finding("old tables", True, f"{tables}: nobody reads them any more; run `soulfra topics prune`")
 
 
 def _answer(port: Port, does: bool) -> Finding:
