@@ -22,7 +22,7 @@ WORDS = {"title", "description"}  # of a JSON schema, that say nothing about the
 
 def layout(table: Table[Any]) -> Any:
     """JSON schema of a table's rows, without what is written for people."""
-    return _bare(msgspec.json.schema(table.row, schema_hook=_named))
+    return json.loads(json.dumps(_bare(msgspec.json.schema(table.row, schema_hook=_named))))
 
 
 def mistakes(tables: Iterable[Table[Any]], folder: Path = FOLDER) -> list[str]:

@@ -112,7 +112,7 @@ def _changelogs(broker: AdminClient) -> dict[str, int]:
         return {}
     ends, starts = (
         broker.list_offsets(dict.fromkeys(places, spec), request_timeout=WITHIN)
-        for spec in (OffsetSpec.latest(), OffsetSpec.earliest())
+        for spec in (OffsetSpec.latest(), OffsetSpec.earliest())  # type: ignore[no-untyped-call]
     )
     records = Counter[str](dict.fromkeys(there, 0))
     for place in places:
@@ -146,7 +146,10 @@ def _kept(settings: Settings, store: redis.Redis, domain: str, version: int) -> 
 
 def _behind(settings: Settings, store: redis.Redis, table: Table[Any]) -> list[int]:
     """Partitions whose copy in Redis is not complete, or of another changelog."""
-    id = topic_ids(settings.kafka, [table.changelog])[table.changelog].encode()
+    try:
+        id = topic_ids(settings.kafka, [table.changelog])[table.changelog].encode()
+    except KafkaException:  # it was not made yet
+        return list(range(settings.kafka.partitions))
     steps = store.pipeline(transaction=False)
     for partition in range(settings.kafka.partitions):
         steps.hmget(state_key(table.name, partition), "changelog", "complete")
