@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -9,18 +10,24 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from api.copy import NOW, Copy
+from api.problem import Problem
+from schemas.wire import Record
 from tests.conftest import PARTS, System, eventually
-from tests.log import records, send, usage
-from topics import TRUST_ROWS, USAGE_ROWS
+from tests.log import produce, records, send, usage
+from topics import CHAT_ROWS, TRUST_ROWS, USAGE_ROWS, Table
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(400)]
-MOVED = ("edge", "projector", "tables")  # parts that know the tables
-OLD, NEW = ([f"{table.domain}.v{table.version + n}" for table in (TRUST_ROWS, USAGE_ROWS)] for n in (0, 1))
+MOVED = ("projector", "tables")
+CHANGED = [TRUST_ROWS, USAGE_ROWS]
+NEXT_TABLES = [replace(table, version=table.version + 1) for table in CHANGED]
+OLD, NEW = ([table.name for table in tables] for tables in (CHANGED, NEXT_TABLES))
 # The next release: this one, with new versions of two tables.
 NEXT = """
 import topics
@@ -69,9 +76,7 @@ def next_release(system: System) -> Iterator[NextRelease]:
         system.kill(name, signal.SIGTERM)
     system.run("topics", "apply")
     for name in MOVED:
-        system.begin(name)
-    for name in MOVED:
-        system.ready(name)
+        system.restart(name)
 
 
 @pytest.fixture
@@ -88,14 +93,24 @@ def person(system: System, sample: bytes) -> str:
     return user
 
 
-def read(system: System, user: str, path: str) -> tuple[int, Any]:
-    with system.client(user=user) as client:
-        answer = client.get(f"/v1/users/me/{path}")
-        return answer.status_code, answer.json()
+def rows(system: System, table: Table[Any], user: str) -> dict[str, bytes] | int:
+    """What the edge of a release with this table reads; the status where that is a refusal."""
+
+    async def read() -> dict[str, bytes] | int:
+        copy = Copy(system.settings)
+        try:
+            return (await copy.snapshot(table, f"main/{user}", NOW)).rows
+        except Problem as problem:
+            return problem.status
+        finally:
+            await copy.redis.aclose()
+
+    return asyncio.run(read())
 
 
 def meters(system: System, user: str) -> dict[str, str]:
-    return {row["meter"]: row["quantity"] for row in read(system, user, "usage")[1].get("meters", [])}
+    with system.client(user=user) as client:
+        return {row["meter"]: row["quantity"] for row in client.get("/v1/users/me/usage").json().get("meters", [])}
 
 
 def outputs(system: System, user: str) -> Counter[str]:
@@ -114,36 +129,47 @@ def copied(system: System, table: str) -> list[bytes]:
 def test_a_new_version_of_a_table_is_folded_beside_the_old_which_is_removed_when_it_has_caught_up(
     system: System, person: str, next_release: NextRelease
 ) -> None:
-    said = outputs(system, person)
+    said, before = outputs(system, person), [rows(system, table, person) for table in CHANGED]
     assert said["trust.updated"] and said["agent.suggested"]
     next_release.run("topics", "apply")
-    for name in ("projector", "edge"):
-        next_release.begin(name)
-        system.ready(name)
-    assert {read(system, person, path)[0] for path in ("trust", "usage")} == {503}, "nothing is folded yet"
-    assert read(system, person, "")[0] in (200, 404), "other tables are as they were"
+    next_release.begin("projector")
+    system.ready("projector")
+    assert [rows(system, table, person) for table in NEXT_TABLES] == [503, 503], "nothing is folded yet"
+    assert isinstance(rows(system, CHAT_ROWS, person), dict), "other tables are as they were"
     kept = next_release.leftovers("--dry-run")
     assert list(kept) == OLD and all("has not caught up yet" in row["kept"] for row in kept.values())
 
     next_release.begin("tables")
     system.ready("tables")
-    assert eventually(lambda: read(system, person, "usage")[0] == read(system, person, "trust")[0] == 200, 60)
-    assert meters(system, person)["calls"] == "7"
+    assert eventually(lambda: [rows(system, table, person) for table in NEXT_TABLES] == before, 60)
     assert outputs(system, person) == said, "what was said when the old version was folded is not said again"
 
     others = {"soulfra-tables-custom-changelog", "other-usage.v1-changelog"}
     admin = AdminClient({"bootstrap.servers": system.kafka.bootstrap})
     for made in admin.create_topics([NewTopic(name, 1) for name in others]).values():
         made.result(20)
-    before = broker_topics(system)
+    there = broker_topics(system)
     assert eventually(lambda: not any(row["kept"] for row in next_release.leftovers("--dry-run").values()), 60, 1)
     doctor = json.loads(next_release.run("doctor", "--json"))["findings"]
     [finding] = [one for one in doctor if one["about"] == "old tables"]
     assert finding["ok"] and "soulfra topics prune" in finding["says"] and all(name in finding["says"] for name in OLD)
     assert all(row["deleted"] and row["keys"] for row in next_release.leftovers("--yes").values())
-    assert eventually(lambda: before - broker_topics(system) == {f"soulfra-tables-{name}-changelog" for name in OLD})
+    assert eventually(lambda: there - broker_topics(system) == {f"soulfra-tables-{name}-changelog" for name in OLD})
     assert not any(copied(system, name) for name in OLD) and all(copied(system, name) for name in NEW)
-    assert next_release.leftovers("--yes") == {} and read(system, person, "usage")[0] == 200
+    assert next_release.leftovers("--yes") == {} and rows(system, NEXT_TABLES[1], person) == before[1]
+
+
+def test_rows_that_a_release_cannot_read_stop_its_worker_with_a_sentence(
+    system: System, next_release: NextRelease
+) -> None:
+    next_release.run("topics", "apply")
+    changelog = f"soulfra-tables-{NEW[1]}-changelog"
+    produce(system, changelog, Record(b"main/u_1#calls", b'{"meter": 7}', []), 0)
+    words = [sys.executable, "-c", NEXT, "worker", "tables"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
+    AdminClient({"bootstrap.servers": system.kafka.bootstrap}).delete_topics([changelog])[changelog].result(20)
+    assert done.returncode == 1 and f"soulfra: table {NEW[1]}: its changelog" in done.stderr, done.stderr[-2000:]
+    assert "soulfra reset" in done.stderr and "Traceback" not in done.stderr.rpartition("soulfra: table")[2]
 
 
 def test_what_a_newer_release_wrote_is_never_removed(system: System) -> None:
@@ -151,7 +177,7 @@ def test_what_a_newer_release_wrote_is_never_removed(system: System) -> None:
     name = "soulfra-tables-users.v99-changelog"
     admin = AdminClient({"bootstrap.servers": system.kafka.bootstrap})
     admin.create_topics([NewTopic(name, 1)])[name].result(20)
-    rows = {row["table"]: row for row in json.loads(system.run("topics", "prune", "--yes", "--json"))}
-    assert "newer release" in rows["users.v99"]["kept"] and not rows["users.v99"]["deleted"]
+    left = {row["table"]: row for row in json.loads(system.run("topics", "prune", "--yes", "--json"))}
+    assert "newer release" in left["users.v99"]["kept"] and not left["users.v99"]["deleted"]
     assert name in broker_topics(system)
     admin.delete_topics([name])[name].result(20)
