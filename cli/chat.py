@@ -37,13 +37,14 @@ def analyze(
     import msgspec
 
     from cli.errors import Failed
+    from cli.halves import side_by_side
     from soulfra.analysis import analyse
     from soulfra.chat import Unreadable
 
     started = time.perf_counter()
     try:
         with tempfile.TemporaryDirectory(prefix="soulfra-") as workspace:
-            found = analyse(_there(file), file.name, workspace=Path(workspace), format=format, processes=2)
+            found = analyse(_there(file), file.name, workspace=Path(workspace), format=format, halves=side_by_side)
     except Unreadable as unreadable:
         raise Failed(f"{file.name}: {unreadable}") from None
     measured = {"seconds": round(time.perf_counter() - started, 3), "peak_rss_mb": _peak()}

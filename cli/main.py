@@ -10,7 +10,16 @@ from typing import Annotated
 import typer
 
 # Each module has `register(app)`; it imports what is heavy only inside its commands.
-COMMANDS = ["cli.operate", "cli.worker", "cli.edge", "cli.topics", "cli.chat", "cli.configure", "cli.bench"]
+COMMANDS = [
+    "cli.operate",
+    "cli.worker",
+    "cli.edge",
+    "cli.topics",
+    "cli.letters",
+    "cli.chat",
+    "cli.configure",
+    "cli.bench",
+]
 
 app = typer.Typer(
     name="soulfra",

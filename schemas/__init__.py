@@ -3,6 +3,7 @@
 from schemas.chat import AnalysisDone, AnalysisFailed, ChatDeleted, ChatUploaded
 from schemas.clock import ClockTicked
 from schemas.event import Event, Malformed
+from schemas.letter import DeadLetterRedriven
 from schemas.persona import AgentSuggested
 from schemas.trust import TrustUpdated
 from schemas.usage import UsageRecorded
@@ -18,6 +19,7 @@ EVENTS: tuple[type[Event], ...] = (
     UsageRecorded,
     AgentSuggested,
     ClockTicked,
+    DeadLetterRedriven,
 )
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "ChatDeleted",
     "ChatUploaded",
     "ClockTicked",
+    "DeadLetterRedriven",
     "Event",
     "Malformed",
     "TrustUpdated",

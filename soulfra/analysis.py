@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date, timedelta
-from multiprocessing import get_context
 from pathlib import Path
-from threading import active_count
 
 import msgspec
 
@@ -20,11 +16,12 @@ from soulfra.insights import SHOWN, Insight, Reader
 from soulfra.insights.exposure import Exposure
 from soulfra.reading import Counts, Plan, Progress, Reading, planned, read, unseen
 
-LINUX = sys.platform == "linux"  # where a process without threads can be forked, which is quicker
 VERSION = 4  # of the analyser; results are stored under it
 LIMIT = 100 * 1024 * 1024  # bytes of an upload
 FINGERPRINTS = 1_000
 DAYS = 62  # from the first to the last, up to which activity is told by day
+
+ReadHalves = Callable[[Path, Plan, Path, int, Progress], Sequence[Reading]]  # file, plan, workspace, limit, progress
 
 
 class Personality(msgspec.Struct, frozen=True):
@@ -75,6 +72,12 @@ class Analysis(msgspec.Struct, frozen=True):
     activity: dict[str, int] = {}
 
 
+def in_turn(file: Path, plan: Plan, workspace: Path, limit: int, progress: Progress) -> list[Reading]:
+    """Reads one half after the other."""
+    first = read(file, plan, 0, workspace, limit, lambda share: progress(share / 2))
+    return [first, read(file, plan, 1, workspace, limit, lambda share: progress(0.5 + share / 2))]
+
+
 def analyse(
     file: Path,
     name: str = "",
@@ -83,23 +86,18 @@ def analyse(
     format: str | None = None,
     limit: int = LIMIT,
     progress: Progress = unseen,
-    processes: int = 1,
+    halves: ReadHalves = in_turn,
 ) -> Analysis:
     """Analyses an export; the same bytes give the same result. `workspace` takes what is unpacked.
 
-    With two `processes` the second half of a large file is read by another one. Raises Unreadable with a sentence for whoever
-    uploaded it.
+    `halves` reads the two halves of a large file, for a caller that has another process to do it in. Raises Unreadable with a
+    sentence for whoever uploaded it.
     """
     plan = planned(file, name, format, limit)
     if len(plan.halves) == 1:
-        readings = [read(file, plan, 0, workspace, limit, progress)]
-    elif processes == 1:
-        first = read(file, plan, 0, workspace, limit, lambda share: progress(share / 2))
-        readings = [first, read(file, plan, 1, workspace, limit, lambda share: progress(0.5 + share / 2))]
+        readings: Sequence[Reading] = [read(file, plan, 0, workspace, limit, progress)]
     else:
-        with ProcessPoolExecutor(1, get_context("fork" if active_count() == 1 and LINUX else "spawn")) as other:
-            second = other.submit(read, file, plan, 1, workspace, limit)
-            readings = [read(file, plan, 0, workspace, limit, progress), second.result()]
+        readings = halves(file, plan, workspace, limit, progress)
     return concluded(plan, readings) or analyse_whole(file, plan, workspace=workspace, limit=limit)
 
 

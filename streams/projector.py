@@ -12,16 +12,18 @@ import time
 from threading import Event
 from typing import Any, NamedTuple
 
+import msgspec
 import redis
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from config import Settings, metrics
 from config.telemetry import Health, serve
+from streams.ends import SourceEnds
 from topics import PROJECTOR_GROUP, TABLES
 from topics.broker import reader
 from topics.copy import APPLY, BEGIN, ONLY, rows_key, state_key
 from topics.plan import check
-from topics.rows import RESERVED, split
+from topics.rows import RESERVED, PositionRow, split
 
 log = logging.getLogger("soulfra.projector")
 
@@ -57,6 +59,9 @@ class Projector:
         self.progress = time.monotonic()
         self._tables = {table.changelog: table.name for table in TABLES}
         self._changelogs = {table.name: table.changelog for table in TABLES}
+        self._by_name = {table.name: table for table in TABLES}
+        self._complete: set[Place] = set()  # copies that contain what the sources held when they were begun
+        self._ends = SourceEnds(settings.kafka)
         self._redis = redis.Redis.from_url(settings.redis.url.get_secret_value(), socket_timeout=5)
         self._apply, self._begin = self._redis.register_script(APPLY), self._redis.register_script(BEGIN)
         self._consumer = Consumer(reader(settings.kafka, "projector", PROJECTOR_GROUP))
@@ -157,7 +162,7 @@ class Projector:
                 person, sub = split(key)
                 keys.append(rows_key(*place, person))
                 values += [sub or ONLY, row]
-        done = "1" if self.ended[place] else "0"
+        done = "1" if self._completed(place, position) else "0"
         head: list[Any] = [self.ids[self._changelogs[place.table]], str(expected), str(after), position, done]
         stored = int(self._apply(keys=keys, args=[*head, *values]))
         if stored == after:
@@ -165,13 +170,32 @@ class Projector:
             metrics.PROJECTED.labels(place.table).inc(len(rows))
         return stored
 
+    def _completed(self, place: Place, position: bytes) -> bool:
+        """Whether reads may be answered: a new version of a table is folded from the beginning, and is not before it caught up."""
+        if place in self._complete or not self.ended[place]:
+            return place in self._complete
+        stored = position or self._redis.hget(state_key(*place), "position")
+        known = msgspec.json.decode(stored, type=PositionRow) if stored else PositionRow()
+        try:
+            missing = self._ends.missing(self._by_name[place.table], place.partition, known.next)
+        except KafkaException as away:
+            log.warning("the ends of the sources of %s/%d are not known yet (%s)", *place, away.args[0].str())
+            return False
+        if not missing:
+            self._complete.add(place)
+        return not missing
+
     def _begun(self, place: Place) -> int:
         """The stored offset, or 0 after whatever another changelog had left there was removed."""
         key, id = state_key(*place), self.ids[self._changelogs[place.table]]
-        known = self._redis.hget(key, "changelog")
+        known, complete = self._redis.hmget(key, "changelog", "complete")
         if known is not None and known != id.encode():
             for old in self._redis.scan_iter(match=f"{{p{place.partition}}}:{place.table}:*", count=1000):
                 self._redis.unlink(old)
+        if known == id.encode() and complete == b"1":
+            self._complete.add(place)
+        else:
+            self._complete.discard(place)
         return int(self._begin(keys=[key], args=[id]))
 
     def _patiently(self, place: Place) -> int:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+import msgspec
 from faust.types import StreamT
 
 import streams.chats
@@ -23,6 +25,7 @@ from streams import app as apps
 from streams import engine
 from streams.app import measure_paused, paused, source
 from streams.contracts import Contracts
+from streams.engine import Stopped
 from streams.engine.codec import Codec
 from streams.ledger import Ledger
 from topics import CLOCK, TABLES, TABLES_APP, TOPICS, Table, Topic
@@ -53,8 +56,25 @@ async def run(settings: Settings) -> None:
 
 def declared(app: engine.App, table: Table[Any]) -> Any:
     """The table; its rows are frozen structs, encoded once a commit."""
-    codec = Codec(str.encode, write, lambda raws: map(bytes.decode, raws), lambda raws: map(reader_of(table), raws))
+    codec = Codec(str.encode, write, lambda raws: map(bytes.decode, raws), rows_of(table))
     return app.Table(table.name, options={"codec": codec})
+
+
+def rows_of(table: Table[Any]) -> Callable[[Iterable[bytes]], list[Any]]:
+    """Reads rows of a changelog. What it returns raises Stopped for rows that another release wrote in another way."""
+    decode = reader_of(table)
+
+    def decoded(raws: Iterable[bytes]) -> list[Any]:
+        try:
+            return list(map(decode, raws))
+        except msgspec.DecodeError as wrong:
+            raise Stopped(
+                f"table {table.name}: its changelog {table.changelog} holds rows that this release cannot read ({wrong}). "
+                "Start the release that wrote them, or one in which the table has a new version; "
+                "on one machine, `soulfra reset` starts from nothing"
+            ) from None
+
+    return decoded
 
 
 def sending(app: engine.App) -> Any:

@@ -86,6 +86,7 @@ def test_every_command_tells_what_it_does() -> None:
         ["worker"],
         ["topics"],
         ["schemas"],
+        ["dlq"],
         ["config"],
         ["bench"],
         ["analyze"],

@@ -11,6 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cli.bench import exports
+from cli.halves import side_by_side
 from soulfra import private, reading
 from soulfra.analysis import LIMIT, Analysis, analyse, analyse_whole, concluded, encoded
 from soulfra.chat import formats, message, whatsapp
@@ -90,7 +91,7 @@ def test_the_same_bytes_come_out_however_many_processes_read(tmp_path: Path, for
     )
     one, two, packed = (
         analyse(file, workspace=tmp_path),
-        analyse(file, workspace=tmp_path, processes=2),
+        analyse(file, workspace=tmp_path, halves=side_by_side),
         analyse(zip, workspace=tmp_path),
     )
     assert encoded(one) == encoded(two)
@@ -102,7 +103,9 @@ def test_a_file_over_the_bound_is_divided_at_the_same_place_again_and_a_small_on
     exports.write(large, "whatsapp", reading.DIVIDED + 100_000)
     assert len(planned(small, "", None, LIMIT).halves) == 1
     assert len(planned(large, "", None, LIMIT).halves) == 2
-    assert encoded(analyse(large, workspace=tmp_path)) == encoded(analyse(large, workspace=tmp_path, processes=2))
+    assert encoded(analyse(large, workspace=tmp_path)) == encoded(
+        analyse(large, workspace=tmp_path, halves=side_by_side)
+    )
 
 
 @pytest.mark.usefixtures("divided")

@@ -19,6 +19,7 @@ from schemas import (
     ChatDeleted,
     ChatUploaded,
     ClockTicked,
+    DeadLetterRedriven,
     Event,
     TrustUpdated,
     UsageRecorded,
@@ -33,7 +34,7 @@ from soulfra.usage import UsageRow, VerdictRow
 FOREVER: timedelta | None = None
 WEEK = timedelta(days=7)
 Row = TypeVar("Row", bound=msgspec.Struct)
-Writer = Literal["callers", "edge", "tables", "analysis"]
+Writer = Literal["callers", "edge", "tables", "analysis", "cli"]
 DAY_MS = 86_400_000
 CHANGELOG_SEGMENT = 4 * 1024 * 1024  # bytes; only closed segments are compacted
 CHANGELOG_SEGMENT_MS = 10 * 60_000  # so that a quiet changelog is compacted too
@@ -76,8 +77,11 @@ TRUST = Topic("trust.updated", (TrustUpdated,), ("tables",), "a person's trust m
 USAGE = Topic("usage.recorded", (UsageRecorded,), ("callers", "tables"), "so much of one meter was used")
 AGENTS = Topic("agent.suggested", (AgentSuggested,), ("tables",), "a personality fits how a person talks")
 CLOCK = Topic("clock.ticked", (ClockTicked,), ("tables",), "time as an event, on each partition", "partition", WEEK)
+LETTERS = Topic(
+    "letter.redriven", (DeadLetterRedriven,), ("cli",), "a dead letter was sent back, and by whom", "partition"
+)
 
-TOPICS: tuple[Topic, ...] = (USERS, CHATS, ANALYSES, TRUST, USAGE, AGENTS, CLOCK)
+TOPICS: tuple[Topic, ...] = (USERS, CHATS, ANALYSES, TRUST, USAGE, AGENTS, CLOCK, LETTERS)
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from cli.local.children import answers
 from cli.local.home import Home, since
 from cli.local.java import found_java, has_jars, jars_folder, kafka_version, version_of
 from cli.local.kafka import serves
-from cli.local.mend import broker_of, hanging
-from cli.local.ports import Port, is_free, ports, problems
+from cli.local.mend import hanging
+from cli.local.ports import Port, is_free, ports, problems, serving
 from cli.local.run import reachable
 from cli.local.valkey import found_server, pongs
 from config import Settings, settings
@@ -42,7 +42,9 @@ def findings() -> list[Finding]:
         found.append(_redis_server())
     found += [_version(home), _running(home), _disk(home), *_sizes(home)]
     found += _answering(now) if home.running else _ports(now)
-    return [*found, *transactions(now)] if serves(broker_of(now).bootstrap) else found
+    if serves(serving(now).kafka.bootstrap):
+        found += [*transactions(now), *_leftovers(now)]
+    return found
 
 
 def _java() -> Finding:
@@ -140,6 +142,19 @@ def transactions(now: Settings) -> Iterator[Finding]:
         yield Finding("transactions", True, "none hangs")
     for one in left:
         yield Finding("transactions", False, f"{one}; `soulfra doctor --mend` ends it")
+
+
+def _leftovers(now: Settings) -> Iterator[Finding]:
+    """Where Redis answers too."""
+    from topics.prune import Unknown, leftovers
+
+    try:
+        left = leftovers(serving(now))
+    except Unknown:
+        return
+    if left:
+        tables = ", ".join(one.table for one in left)
+        yield Finding("old tables", True, f"{tables}: nobody reads them any more; run `soulfra topics prune`")
 
 
 def _answer(port: Port, does: bool) -> Finding:

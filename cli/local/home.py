@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from cli.errors import Failed
 
-VERSION = 1  # of the folder's layout; raised when an older Soulfra could no longer use it
+VERSION = 1  # of the folder's layout, not of tables; raised when an older Soulfra could no longer use it
 SAME_START = 2.0  # seconds two readings of one process's start may differ: the clock is adjusted meanwhile
 
 

@@ -6,10 +6,10 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from cli.errors import Failed
-from config.explain import is_set
+from cli.local.ports import serving
 
 if TYPE_CHECKING:
-    from config import Kafka, Settings
+    from config import Settings
     from streams.engine.hanging import Hanging, Transactions
 
 
@@ -29,7 +29,7 @@ async def _run(now: Settings, end: bool) -> list[Hanging]:
     from streams.engine.hanging import Transactions
     from topics.broker import client
 
-    kafka = broker_of(now)
+    kafka = serving(now).kafka
     try:
         async with Transactions(client(kafka, "doctor")) as transactions:
             left = await _own(transactions)
@@ -42,13 +42,6 @@ async def _run(now: Settings, end: bool) -> list[Hanging]:
             f"transactions at {kafka.bootstrap} cannot be looked at ({refused or type(refused).__name__}); is the broker "
             "running, and may this user describe topics and transactional ids and, to end a transaction, alter the cluster?"
         ) from None
-
-
-def broker_of(now: Settings) -> Kafka:
-    """The cluster that the settings name, else the broker that `soulfra run` starts."""
-    if is_set("kafka.bootstrap"):
-        return now.kafka
-    return now.kafka.model_copy(update={"bootstrap": f"127.0.0.1:{now.local.kafka_port}"})
 
 
 async def _own(transactions: Transactions) -> list[Hanging]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import socket
 from typing import NamedTuple
 
+from pydantic import SecretStr
+
 from cli.errors import Failed
 from config import Settings, name_of
 from config.explain import is_set
@@ -30,6 +32,16 @@ def free() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def serving(settings: Settings) -> Settings:
+    """The settings with the addresses of the servers that `soulfra run` starts, where they name no others."""
+    kafka, redis = settings.kafka, settings.redis
+    if not is_set("kafka.bootstrap"):
+        kafka = kafka.model_copy(update={"bootstrap": f"127.0.0.1:{settings.local.kafka_port}"})
+    if not is_set("redis.url"):
+        redis = redis.model_copy(update={"url": SecretStr(f"redis://127.0.0.1:{settings.local.redis_port}/0")})
+    return settings.model_copy(update={"kafka": kafka, "redis": redis})
 
 
 def ports(settings: Settings) -> list[Port]:
