@@ -9,6 +9,19 @@ from topics import AGENTS, ANALYSES, CHAT_ROWS, CHATS, TRUST
 from topics.rows import row_key
 
 
+@fold(ANALYSES)
+def meter_analyses(event: Event, rows: Rows) -> Iterator[Event]:
+    """The first analysis of a chat that is done is one used: asking again is free, and so is what failed.
+
+    Declared before `keep_chats`: it looks at the row as it was.
+    """
+    if isinstance(event, AnalysisDone):
+        before = rows.get(CHAT_ROWS, row_key(event.key, event.chat_id))
+        again = before and (before.analysis or (before.deleted and event.attempt > 1))
+        if not again:
+            yield event.causes(UsageRecorded, meter="analyses.done", quantity="1")
+
+
 @fold(CHATS, ANALYSES, TRUST, AGENTS)
 def keep_chats(event: Event, rows: Rows) -> None:
     """Whatever is said about a chat becomes part of its row."""
@@ -22,10 +35,3 @@ def meter_uploads(event: Event, rows: Rows) -> Iterator[Event]:
     """Bytes taken in are used bytes."""
     if isinstance(event, ChatUploaded):
         yield event.causes(UsageRecorded, meter="bytes.ingested", quantity=str(event.size))
-
-
-@fold(ANALYSES)
-def meter_analyses(event: Event, rows: Rows) -> Iterator[Event]:
-    """An analysis that was done is one used; one that failed is not."""
-    if isinstance(event, AnalysisDone):
-        yield event.causes(UsageRecorded, meter="analyses.done", quantity="1")

@@ -16,6 +16,7 @@ from schemas import (
     AgentSuggested,
     AnalysisDone,
     AnalysisFailed,
+    AnalysisRequested,
     ChatDeleted,
     ChatUploaded,
     ClockTicked,
@@ -70,7 +71,12 @@ class Topic:
 
 
 USERS = Topic("user.registered", (UserRegistered,), ("edge",), "starts trust, plan and routing for a new person")
-CHATS = Topic("chat.uploaded", (ChatUploaded, ChatDeleted), ("edge",), "a stored export, by pointer; or its deletion")
+CHATS = Topic(
+    "chat.uploaded",
+    (ChatUploaded, AnalysisRequested, ChatDeleted),
+    ("edge",),
+    "a stored export, by pointer; another analysis of it; or its deletion",
+)
 ANALYSES = Topic("analysis.done", (AnalysisDone, AnalysisFailed), ("analysis",), "counts and numbers of a read chat")
 TRUST = Topic("trust.updated", (TrustUpdated,), ("tables",), "a person's trust moved, and why")
 USAGE = Topic("usage.recorded", (UsageRecorded,), ("callers", "tables"), "so much of one meter was used")

@@ -8,6 +8,6 @@ Everything else is Faust: `@app.agent`, `async for`, `app.Table`, sinks, windows
 from streams.engine.app import App
 from streams.engine.dead import Letter, Refused, letter
 from streams.engine.options import Options
-from streams.engine.work import Stopped
+from streams.engine.work import Postponed, Stopped
 
-__all__ = ["App", "Letter", "Options", "Refused", "Stopped", "letter"]
+__all__ = ["App", "Letter", "Options", "Postponed", "Refused", "Stopped", "letter"]
