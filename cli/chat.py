@@ -80,8 +80,8 @@ def retry(
 ) -> None:
     """Analyse an uploaded chat once more, wait, and print what was found; a failed one is not uploaded again."""
     with _answering() as client:
-        _checked(client.post(f"/v1/chats/{chat_id}/analyse"))
-        row = _followed(client, chat_id)
+        position = _checked(client.post(f"/v1/chats/{chat_id}/analyse"))["position"]
+        row = _followed(client, chat_id, position)
     _print(row, chat_id, as_json)
 
 
@@ -157,13 +157,13 @@ def _chunks(file: Path) -> Iterator[bytes]:
             bar.advance(task, len(chunk))
 
 
-def _followed(client: httpx.Client, chat_id: str) -> dict[str, Any]:
-    """The chat when its chain has ended; what it waits for is said meanwhile."""
+def _followed(client: httpx.Client, chat_id: str, after: str = "") -> dict[str, Any]:
+    """The chat when its chain has ended behind a position; what it waits for is said meanwhile."""
     import time
 
-    deadline = time.monotonic() + WAIT
+    deadline, query = time.monotonic() + WAIT, {"until": "agent", "wait": "20s"} | ({"after": after} if after else {})
     while True:
-        row = _checked(client.get(f"/v1/chats/{chat_id}", params={"until": "agent", "wait": "20s"}))
+        row = _checked(client.get(f"/v1/chats/{chat_id}", params=query))
         if row.get("reached") or time.monotonic() > deadline:
             return row
         waiting = f": {row['waiting']['reason']}" if "waiting" in row else ""
