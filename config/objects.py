@@ -142,6 +142,8 @@ class Objects:
                 shutil.rmtree(folder, onerror=_unless_vanished)
             if not folder.exists():
                 break
+        else:
+            raise Unavailable(f"a folder of the storage cannot be removed ({folder.name}/)")
         self._prune(str(folder.relative_to(self._root or folder)))
 
     def _sweep(self, root: Path, seconds: float) -> int:

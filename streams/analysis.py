@@ -131,8 +131,8 @@ class Job:
         if event.chat_id not in self._deletions:
             with contextlib.suppress(Cancelled):
                 answer = await self._analysis(event, folder, patience)
-        if answer and not await patience(self.objects.exists, f"{folder}/{META}"):
-            answer = await self._without_folder(event, answer, folder, patience)
+                if not await patience(self.objects.exists, f"{folder}/{META}"):
+                    answer = await self._without_folder(event, answer, folder, patience)
         if answer:
             outcome = "done" if isinstance(answer, AnalysisDone) else "failed"
             await self._show(event.chat_id, 1.0, outcome)
