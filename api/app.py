@@ -11,7 +11,7 @@ from importlib.metadata import version
 
 from fastapi import FastAPI, Request, Response
 
-from api import chats, events, people, problem, system
+from api import again, chats, events, people, problem, system
 from api.auth import Verifier
 from api.copy import Copy
 from api.leftover import Leftover
@@ -51,7 +51,7 @@ def make(settings: Settings | None = None) -> FastAPI:
 
     app = FastAPI(title="Soulfra", version=version("soulfra"), lifespan=wired, docs_url=None, redoc_url=None)
     problem.install(app)
-    for part in (system, events, chats, people):
+    for part in (system, events, chats, again, people):
         app.include_router(part.router)
 
     @app.middleware("http")

@@ -19,7 +19,6 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 from redis.exceptions import RedisError
 
-from api import again
 from api.auth import Caller, Principal
 from api.copy import NOW, POLL, Asked, Copy, Snapshot, TheCopy, freshness, row_of, seconds
 from api.log import TheLog
@@ -155,35 +154,6 @@ async def chat(
     if row.failed:
         told["failure"] = await _failure(objects, row.failed)
     return told
-
-
-@router.post("/{id}/analyse", status_code=202)
-async def analyse(
-    id: str,
-    request: Request,
-    caller: Caller,
-    copy: TheCopy,
-    log: TheLog,
-    objects: TheObjects,
-    idempotency_key: Annotated[str | None, Header()] = None,
-) -> Response:
-    """Analyse a stored chat once more. While an analysis is under way, and for the same key, it is that one."""
-    row = row_of(CHAT_ROWS, await copy.snapshot(CHAT_ROWS, caller.key, NOW), id)
-    if row is None or row.deleted or row.uploaded is None:
-        raise unknown("chat")
-    key = keyed(request.app.state.settings, idempotency_key.encode()) if idempotency_key else ""
-    now = datetime.now(UTC)
-    if again.same(row, key, now):
-        return _requested(id, row.attempts, str(row.newest.position if row.newest else ""))
-    again.check(row)
-    event = again.requested(row, caller, key, now)
-    if not await objects.exists(event.pointer):
-        raise Problem(409, "the uploaded file is gone; upload it again")
-    with contextlib.suppress(RedisError, OSError):
-        await copy.redis.delete(progress_key(id))  # of the attempt before
-    position = await log.publish(event, TRACE.get())
-    log_.info("chat %s is to be analysed again, attempt %d, at %s", id, event.attempt, position)
-    return _requested(id, event.attempt, str(position))
 
 
 @router.get("/{id}/progress")
@@ -376,12 +346,6 @@ async def _failure(objects: Objects, failure: Fact) -> dict[str, str]:
     except Missing:
         reason = str(failure.said["reason"])
         return {"reason": reason, "sentence": "the uploaded file is gone; upload it again", "place": ""}
-
-
-def _requested(id: str, attempt: int, position: str) -> Response:
-    links = {name: f"/v1/chats/{id}{path}" for name, path in LINKS.items()}
-    body = {"chat_id": id, "attempt": attempt, "position": position, "links": links}
-    return JSONResponse(body, 202, {"Soulfra-Position": position, "Location": links["self"]})
 
 
 def _brief(row: ChatRow) -> dict[str, Any]:

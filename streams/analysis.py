@@ -12,6 +12,7 @@ import logging
 import os
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -34,9 +35,10 @@ from streams import engine
 from streams.analysts import CANCELLED, Analysts, Cancelled, Work, forget, show, sweep, workspace_of
 from streams.app import source
 from streams.deletions import Deletions
+from streams.failed import Failed, broken, from_json, missing, to_json
 from streams.ledger import headers_of
 from streams.patience import Patience
-from streams.pool import Died, TooSlow
+from streams.pool import Died, Ended, TooSlow
 from streams.room import Room
 from streams.wording import in_other_words
 from topics import ANALYSES, ANALYSIS_APP, CHATS
@@ -49,19 +51,6 @@ PIPELINE = "analysis"
 OPEN = 64  # events worked on at a time; they finish in any order, offsets commit up to the first unfinished one
 
 Request = ChatUploaded | AnalysisRequested  # the first attempt at a chat, and further ones
-
-
-class Failed(Exception):
-    """The chat cannot be analysed: why, and the sentence for its owner."""
-
-    def __init__(self, reason: Failure, sentence: str, place: str = "") -> None:
-        super().__init__(sentence)
-        self.reason, self.sentence, self.place = reason, sentence, place
-        self.kept = False  # whether it lies beside the chat already
-
-
-GONE = Failed(Failure.MISSING, "the uploaded file is gone; upload it again")
-BROKEN = Failed(Failure.BROKEN, "the analysis broke on this file; it is our mistake, and it was noted")
 
 
 class Job:
@@ -106,7 +95,7 @@ class Job:
             self._last = time.monotonic()
             metrics.PROGRESS.labels(message.topic, str(message.partition)).set(time.time())
 
-    async def _work(self, event: Event, ours: Any) -> None:
+    async def _work(self, event: Event, ours: Callable[[], bool]) -> None:
         if isinstance(event, ChatDeleted):
             await self._delete(event, Patience(ours, self._wait))
         elif isinstance(event, Request):
@@ -153,7 +142,7 @@ class Job:
         if await patience(self.objects.exists, f"{folder}/{META}"):  # uploaded again under the same Idempotency-Key
             return await self._analysis(event, folder, patience) if isinstance(answer, AnalysisFailed) else answer
         await patience(self.objects.remove_all, folder)
-        return self._failed(event, GONE, folder)
+        return self._failed(event, missing(), folder)
 
     async def _analysis(self, event: Request, folder: str, patience: Patience) -> Event:
         """Raises Cancelled."""
@@ -161,7 +150,7 @@ class Job:
             return self._done(event, await self._result(event, folder, patience), folder)
         except Failed as failed:
             if failed.reason is not Failure.MISSING and not failed.kept:
-                await patience(self.objects.write, failure_of(folder, VERSION, _attempt(event)), _to_json(failed))
+                await patience(self.objects.write, failure_of(folder, VERSION, _attempt(event)), to_json(failed))
             return self._failed(event, failed, folder)
 
     async def _result(self, event: Request, folder: str, patience: Patience) -> Analysis:
@@ -170,11 +159,11 @@ class Job:
             stored = await patience(self.objects.read, result_of(folder, VERSION))
             return msgspec.json.decode(stored, type=Analysis)
         with contextlib.suppress(Missing, msgspec.DecodeError):
-            raise _from_json(await patience(self.objects.read, failure_of(folder, VERSION, _attempt(event))))
+            raise from_json(await patience(self.objects.read, failure_of(folder, VERSION, _attempt(event))))
         try:
             result = await self._new_result(event, patience)
         except Missing:
-            raise GONE from None
+            raise missing() from None
         result = await in_other_words(result, self.settings.wording)
         await patience(self.objects.write, result_of(folder, VERSION), encoded(result))
         return result
@@ -212,12 +201,14 @@ class Job:
         except MemoryError:
             raise Failed(Failure.TOO_LARGE, "reading the chat takes too much memory; upload a part of it") from None
         except Died:
-            raise BROKEN from None
+            raise broken() from None
+        except Ended:
+            raise engine.Postponed from None
         except Cancelled:
             raise
         except Exception:
             log.exception("the analysis failed in our own code")
-            raise BROKEN from None
+            raise broken() from None
 
     def _done(self, event: Request, result: Analysis, folder: str) -> AnalysisDone:
         """The numbers of a result; names, quotes and titles stay behind."""
@@ -277,18 +268,6 @@ class Job:
 
 def _attempt(event: Request) -> int:
     return event.attempt if isinstance(event, AnalysisRequested) else 1
-
-
-def _to_json(failed: Failed) -> bytes:
-    fields = {"reason": failed.reason.value, "sentence": failed.sentence, "place": failed.place}
-    return msgspec.json.encode(fields)
-
-
-def _from_json(stored: bytes) -> Failed:
-    fields = msgspec.json.decode(stored, type=dict[str, str])
-    failed = Failed(Failure(fields["reason"]), fields["sentence"], fields["place"])
-    failed.kept = True
-    return failed
 
 
 async def run(settings: Settings) -> None:

@@ -25,6 +25,10 @@ class Died(Exception):
     """The process that worked on the task is dead, by a signal or for want of memory."""
 
 
+class Ended(Exception):
+    """The pool was stopped; the task says nothing about itself."""
+
+
 class TooSlow(Exception):
     """The task took longer than its limit; its process was killed."""
 
@@ -88,12 +92,15 @@ class Pool:
         self.last_end = time.monotonic()
 
     async def run(self, seconds: float, task: Callable[..., T], *words: Any) -> T:
-        """Waits for a process, then at most `seconds` for the task. Raises TooSlow, Died, or what the task raises."""
+        """Waits for a process, then at most `seconds` for the task. Raises TooSlow, Died, Ended, or what the task raises."""
         async with self._places:
             process = await self._ready()
             working = asyncio.ensure_future(self._in_thread(process.do, task, words))
             try:
                 await asyncio.wait([working], timeout=seconds)
+            except asyncio.CancelledError:
+                working.cancel()
+                raise
             finally:
                 self.last_end = time.monotonic()
                 if not working.done():
@@ -106,14 +113,18 @@ class Pool:
             return await working
         except Died:
             await self._remove(process)
-            if too_slow and not self._stopped:
+            if self._stopped:
+                raise Ended from None
+            if too_slow:
                 raise TooSlow from None
             raise
         finally:
             await self._give_back(process)
 
     async def _ready(self) -> Process:
-        """An idle process that lives, or a new one. Raises Died when it does not start."""
+        """An idle process that lives, or a new one. Raises Died when it does not start, or Ended."""
+        if self._stopped:
+            raise Ended
         while self._idle:
             if (process := self._idle.pop()).alive:
                 return process
@@ -126,8 +137,6 @@ class Pool:
             raise
 
     def _start(self) -> Process:
-        if self._stopped:
-            raise Died("the pool was stopped")
         process = Process(self._prepare, self._words)
         self._all.add(process)
         try:
@@ -136,6 +145,8 @@ class Pool:
             self._all.discard(process)
             process.kill()
             raise
+        if self._stopped:  # meanwhile
+            process.kill()
         return process
 
     def _keep(self, started: asyncio.Future[Process]) -> None:
