@@ -10,10 +10,11 @@ from importlib.metadata import version
 
 from fastapi import FastAPI, Request, Response
 
-from api import chats, events, people, problem, system, trust
+from api import again, chats, events, people, problem, system, trust
 from api.auth import Verifier
 from api.copy import Copy
 from api.leftover import Leftover
+from api.leftovers import Leftovers
 from api.log import Log
 from config import Settings, metrics, telemetry
 from config import settings as configured
@@ -36,17 +37,20 @@ def make(settings: Settings | None = None) -> FastAPI:
         state = app.state
         state.settings, state.verifier = settings, Verifier(settings)
         state.log, state.copy, state.objects = Log(settings), Copy(settings), Objects(settings)
+        state.leftovers = Leftovers(state.objects, settings.objects.unfinished_seconds)
+        sweeping = asyncio.create_task(state.leftovers.run())
         loop = asyncio.get_running_loop()
         health = Health(lambda: "", lambda: asyncio.run_coroutine_threadsafe(state.log.away(), loop).result(3))
         served = telemetry.serve(settings.telemetry.host, settings.telemetry.edge_port, health)
         yield
+        sweeping.cancel()
         served.shutdown()
         await asyncio.to_thread(state.log.close)
         await state.copy.redis.aclose()
 
     app = FastAPI(title="Soulfra", version=version("soulfra"), lifespan=wired, docs_url=None, redoc_url=None)
     problem.install(app)
-    for part in (system, events, chats, people, trust):
+    for part in (system, events, chats, again, people, trust):
         app.include_router(part.router)
 
     @app.middleware("http")

@@ -26,14 +26,14 @@ from api.multipart import file_of
 from api.problem import Problem, unknown
 from config import Settings, metrics
 from config.keys import keyed
-from config.objects import META, UPLOAD, Missing, Objects, folder_of
+from config.objects import META, UPLOAD, Missing, Objects, Unavailable, folder_of
 from config.telemetry import TRACE
 from schemas import ChatDeleted, ChatUploaded
 from soulfra import report
 from soulfra.analysis import Analysis
 from soulfra.chat import Unreadable, formats, recognise_head
 from soulfra.chat.recognise import HEAD
-from soulfra.upload import ChatRow, Stage
+from soulfra.upload import ChatRow, Fact, Stage
 from topics import CHAT_ROWS
 from topics.copy import progress_key
 
@@ -86,6 +86,7 @@ async def upload(
             await taken.same(before)
         else:
             await objects.put(f"{folder}/{UPLOAD}", taken.stream())
+            taken.stored = True
             meta = {"name": name, "sha256": taken.digest.hexdigest(), "size": taken.size}
             await objects.write(f"{folder}/{META}", json.dumps(meta).encode())
         event = ChatUploaded(
@@ -100,10 +101,11 @@ async def upload(
             size=taken.size,
             format=format,
         )
+        taken.sent = True
         position = await log.publish(event, TRACE.get())
-    except Problem:
-        if taken.size and not before:
-            await objects.remove_all(folder)
+    except BaseException as failed:  # also a caller who went away
+        if taken.stored and not (taken.sent and isinstance(failed, asyncio.CancelledError)):
+            await request.app.state.leftovers.remove(folder)
         raise
     metrics.UPLOADED.inc(taken.size)
     log_.info("chat %s was stored, %d bytes, at %s", chat_id, taken.size, position)
@@ -144,13 +146,13 @@ async def chat(
     told = _brief(row) | {"positions": row.positions}
     if until:
         told["reached"] = row.reached(until)
-    if row.status == "received" and await _analysing(copy, id):
-        told["status"] = "analysing"
+    if not row.answered:
+        told |= await _progress(copy, row)
     if row.analysis:
         told |= {"insights": msgspec.to_builtins((await _result(objects, row)).insights)}
         told |= {"trust": row.trust and row.trust.said, "agents": [row.agent.said] if row.agent else []}
-    if row.failure:
-        told["failure"] = await _failure(objects, row)
+    if row.failed:
+        told["failure"] = await _failure(objects, row.failed)
     return told
 
 
@@ -206,7 +208,8 @@ async def delete(id: str, caller: Caller, copy: TheCopy, log: TheLog, objects: T
         chat_id=id,
     )
     position = await log.publish(event)
-    await objects.remove_all(folder_of(caller.key, id))
+    with contextlib.suppress(Unavailable):  # the analysis job removes it, when it can
+        await objects.remove_all(folder_of(caller.key, id))
     return Response(status_code=204, headers={"Soulfra-Position": str(position)})
 
 
@@ -214,7 +217,7 @@ class _Taken:
     """An upload on its way through: looked at, hashed, counted, cut off at the limit."""
 
     def __init__(self, chunks: AsyncIterator[bytes], limit: int) -> None:
-        self.size, self.digest = 0, hashlib.sha256()
+        self.size, self.digest, self.stored, self.sent = 0, hashlib.sha256(), False, False
         self._chunks, self._limit, self._head = chunks, limit, bytearray()
 
     async def look(self, name: str, forced: bool) -> None:
@@ -337,16 +340,16 @@ async def _result(objects: Objects, row: ChatRow) -> Analysis:
         raise unknown("chat") from None
 
 
-async def _failure(objects: Objects, row: ChatRow) -> dict[str, str]:
-    pointer = str(row.failure.said["pointer"]) if row.failure else ""
+async def _failure(objects: Objects, failure: Fact) -> dict[str, str]:
     try:
-        return msgspec.json.decode(await objects.read(pointer), type=dict[str, str])
+        return msgspec.json.decode(await objects.read(str(failure.said["pointer"])), type=dict[str, str])
     except Missing:
-        return {"reason": str(row.failure.said["reason"]) if row.failure else ""}
+        reason = str(failure.said["reason"])
+        return {"reason": reason, "sentence": "the uploaded file is gone; upload it again", "place": ""}
 
 
 def _brief(row: ChatRow) -> dict[str, Any]:
-    told: dict[str, Any] = {"chat_id": row.chat_id, "status": row.status}
+    told: dict[str, Any] = {"chat_id": row.chat_id, "status": row.status, "attempts": row.attempts}
     if row.uploaded:
         told |= {"uploaded_at": row.uploaded.at, "size": row.uploaded.said["size"]}
     if row.analysis:
@@ -356,10 +359,20 @@ def _brief(row: ChatRow) -> dict[str, Any]:
     return told
 
 
-async def _analysing(copy: Copy, id: str) -> bool:
+async def _progress(copy: Copy, row: ChatRow) -> dict[str, object]:
+    """What the newest step of an analysis that is under way says about the state of the chat."""
     with contextlib.suppress(RedisError, OSError):
-        return bool(await copy.redis.exists(progress_key(id)))
-    return False
+        if steps := await copy.redis.xrevrange(progress_key(row.chat_id), count=1):
+            step = _step(steps[0][1])
+            if step["stage"] == "waiting":
+                return {"waiting": {"reason": step["reason"], "since": step["since"]}}
+            return {"status": "analysing"} if row.status == "received" else {}
+    return {}
+
+
+def _step(fields: Any) -> dict[str, object]:
+    step: dict[str, object] = {name.decode(): value.decode() for name, value in fields.items()}
+    return step | {"share": float(fields[b"share"])}
 
 
 async def _steps(copy: Copy, id: str, last: str, until: float) -> AsyncIterator[str]:
@@ -371,8 +384,8 @@ async def _steps(copy: Copy, id: str, last: str, until: float) -> AsyncIterator[
             return
         for last_, step in read[0][1] if read else ():
             last = last_.decode()
-            told = {name.decode(): value.decode() for name, value in step.items()}
-            yield f"id: {last}\nevent: progress\ndata: {json.dumps({'stage': told['stage'], 'share': float(told['share'])})}\n\n"
-            if told["stage"] in ("done", "failed"):
+            shown = _step(step)
+            yield f"id: {last}\nevent: progress\ndata: {json.dumps(shown)}\n\n"
+            if shown["stage"] in ("done", "failed"):
                 return
     yield ": ask again with Last-Event-ID\n\n"

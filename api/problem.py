@@ -13,6 +13,8 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from config.objects import Unavailable
+
 log = logging.getLogger("soulfra.edge")
 
 TITLES = {
@@ -61,6 +63,12 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(Problem)
     async def told(request: Request, problem: Problem) -> JSONResponse:
         return answer(problem)
+
+    @app.exception_handler(Unavailable)
+    async def storage_away(request: Request, away: Unavailable) -> JSONResponse:
+        log.warning("%s: %s", request.url.path, away)
+        hint = "ask again" if request.method == "GET" else "nothing was accepted, send it again"
+        return answer(later(f"{away}; {hint} in a moment", 5))
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, wrong: RequestValidationError) -> JSONResponse:

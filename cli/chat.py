@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,6 +24,9 @@ WAIT = 600.0  # seconds that `upload` follows a chat
 def register(app: typer.Typer) -> None:
     app.command()(analyze)
     app.command()(upload)
+    chats = typer.Typer(help="Chats that were uploaded.", no_args_is_help=True)
+    chats.command()(retry)
+    app.add_typer(chats, name="chats")
 
 
 def analyze(
@@ -58,8 +62,6 @@ def upload(
     as_json: Json = False,
 ) -> None:
     """Upload a chat to a running Soulfra, wait, and print what was found and how trust moved."""
-    import httpx
-
     from cli.errors import Failed
 
     if sample:
@@ -68,19 +70,47 @@ def upload(
         file = Path(soulfra.__file__).parent / "samples" / "sample-chatgpt.json"
     if file is None:
         raise Failed("name a file, or take --sample")
+    with _answering() as client:
+        row = _followed(client, _sent(client, _there(file)))
+    _print(row, file.name, as_json)
+
+
+def retry(
+    chat_id: Annotated[str, typer.Argument(help="The chat's id, as `soulfra upload --json` printed it.")],
+    as_json: Json = False,
+) -> None:
+    """Analyse an uploaded chat once more, wait, and print what was found; a failed one is not uploaded again."""
+    with _answering() as client:
+        position = _checked(client.post(f"/v1/chats/{chat_id}/analyse"))["position"]
+        row = _followed(client, chat_id, position)
+    _print(row, chat_id, as_json)
+
+
+def _print(row: dict[str, Any], name: str, as_json: bool) -> None:
+    from cli.errors import Failed
+
+    if as_json:
+        typer.echo(json.dumps(row, ensure_ascii=False, indent=2))
+    elif row["status"] == "failed":
+        raise Failed(f"{name}: {row['failure'].get('sentence', row['failure'])}")
+    else:
+        _tell(row)
+
+
+@contextmanager
+def _answering() -> Iterator[httpx.Client]:
+    """A client of a Soulfra that runs. Raises Failed when it does not answer."""
+    import httpx
+
+    from cli.errors import Failed
+
     with _client() as client:
         try:
-            told = _followed(client, _sent(client, _there(file)))
+            yield client
         except httpx.HTTPError as away:
             raise Failed(
                 f"no Soulfra answers at {client.base_url} ({type(away).__name__}); start it with `make run`"
             ) from None
-    if as_json:
-        typer.echo(json.dumps(told, ensure_ascii=False, indent=2))
-    elif told["status"] == "failed":
-        raise Failed(f"{file.name}: {told['failure'].get('sentence', told['failure'])}")
-    else:
-        _tell(told)
 
 
 def _there(file: Path) -> Path:
@@ -128,15 +158,17 @@ def _chunks(file: Path) -> Iterator[bytes]:
             bar.advance(task, len(chunk))
 
 
-def _followed(client: httpx.Client, chat_id: str) -> dict[str, Any]:
+def _followed(client: httpx.Client, chat_id: str, after: str = "") -> dict[str, Any]:
+    """The chat when its chain has ended behind a position; what it waits for is said meanwhile."""
     import time
 
-    deadline = time.monotonic() + WAIT
+    deadline, query = time.monotonic() + WAIT, {"until": "agent", "wait": "20s"} | ({"after": after} if after else {})
     while True:
-        told = _checked(client.get(f"/v1/chats/{chat_id}", params={"until": "agent", "wait": "20s"}))
-        if told.get("reached") or time.monotonic() > deadline:
-            return told
-        typer.echo(f"still {told['status']} …", err=True)
+        row = _checked(client.get(f"/v1/chats/{chat_id}", params=query))
+        if row.get("reached") or time.monotonic() > deadline:
+            return row
+        waiting = f": {row['waiting']['reason']}" if "waiting" in row else ""
+        typer.echo(f"still {row['status']}{waiting} …", err=True)
 
 
 def _checked(answer: httpx.Response) -> dict[str, Any]:

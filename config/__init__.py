@@ -65,6 +65,9 @@ class Objects(Section):
     url: str = Field("", description="file:///folder or s3://bucket/prefix; a folder in .data when empty")
     region: str = Field("", description="of the bucket, for s3://")
     endpoint: str = Field("", description="of an S3 server other than Amazon's")
+    unfinished_seconds: float = Field(
+        3600.0, gt=0, description="until a file is removed that somebody began to store in a folder, and left"
+    )
 
 
 class Registry(Section):
@@ -114,7 +117,10 @@ class Worker(Section):
         "1", pattern=r"^[A-Za-z0-9._-]{1,64}$", description="name of this process among its like, kept over restarts"
     )
     analysis_processes: int = Field(0, ge=0, le=64, description="0: as many as there are cores")
-    analysis_seconds: float = Field(300.0, gt=0, description="until one analysis is given up")
+    analysis_seconds: float = Field(
+        300.0, gt=0, description="of work on one file, or half of a large one, until it is given up"
+    )
+    analysis_disk: int = Field(1024 * MEBIBYTE, ge=1, description="bytes of uploads on the worker's disk at a time")
     stuck_seconds: float = Field(120.0, gt=0, description="assigned and not progressing: not live")
 
 

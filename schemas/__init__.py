@@ -1,6 +1,6 @@
 """What we say: one frozen class per event, grouped by domain. Avro contracts are derived from them and frozen."""
 
-from schemas.chat import AnalysisDone, AnalysisFailed, ChatDeleted, ChatUploaded
+from schemas.chat import AnalysisDone, AnalysisFailed, AnalysisRequested, ChatDeleted, ChatUploaded
 from schemas.clock import ClockTicked
 from schemas.event import Event, Malformed
 from schemas.letter import DeadLetterRedriven
@@ -12,6 +12,7 @@ from schemas.user import UserRegistered
 EVENTS: tuple[type[Event], ...] = (
     UserRegistered,
     ChatUploaded,
+    AnalysisRequested,
     ChatDeleted,
     AnalysisDone,
     AnalysisFailed,
@@ -27,6 +28,7 @@ __all__ = [
     "AgentSuggested",
     "AnalysisDone",
     "AnalysisFailed",
+    "AnalysisRequested",
     "ChatDeleted",
     "ChatUploaded",
     "ClockTicked",

@@ -8,6 +8,8 @@ from schemas.event import Event, Part
 from schemas.fields import (
     MEASURE,
     OPEN,
+    PSEUDONYM,
+    Attempt,
     Choice,
     Count,
     Fingerprint,
@@ -29,6 +31,17 @@ class ChatUploaded(Event):
     fingerprint: Fingerprint = Field(description="hash of the file, keyed with the installation's secret")
     size: Count = Field(description="bytes")
     format: Annotated[str, OPEN] = Field("", description="format the caller named; empty: recognise it")
+
+
+class AnalysisRequested(Event):
+    """A person asked for another analysis of a stored chat; the upload itself was the first attempt."""
+
+    chat_id: Id
+    attempt: Attempt
+    pointer: Pointer = Field(description="where the file lies in the object storage")
+    size: Count = Field(description="bytes")
+    format: Annotated[str, OPEN] = Field("", description="format the caller named at the upload")
+    request: Annotated[str, PSEUDONYM] = Field("", description="keyed hash of the caller's Idempotency-Key")
 
 
 class ChatDeleted(Event):
@@ -64,6 +77,7 @@ class AnalysisDone(Event):
     content: Fingerprint = Field(description="keyed digest of all conversations: the same chat has the same one")
     pointer: Pointer = Field(description="where the full result lies")
     analyser: Version
+    attempt: Attempt = Field(1, description="which analysis of the chat; 1 is that of the upload")
 
 
 class Failure(Choice):
@@ -85,3 +99,4 @@ class AnalysisFailed(Event):
     place: Place = ""
     pointer: Pointer
     analyser: Version
+    attempt: Attempt = Field(1, description="which analysis of the chat; 1 is that of the upload")

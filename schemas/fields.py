@@ -55,6 +55,7 @@ MeasuredWord = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.-]{0,63
 Place = Annotated[str, StringConstraints(pattern=r"^((line|byte) [0-9]{1,18})?$"), OPEN]
 Version = Annotated[int, Field(ge=0, le=2**31 - 1), OPEN]
 Offset = Annotated[int, Field(ge=0, le=2**62), OPEN]  # of a record on a partition
+Attempt = Annotated[int, Field(ge=1, le=1_000), OPEN]
 Count = Annotated[int, Field(ge=0, le=2**62), MEASURE]
 Points = Annotated[int, Field(ge=-100_000, le=100_000), MEASURE]  # thousandths of a point of trust
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), MEASURE]

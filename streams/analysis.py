@@ -1,5 +1,8 @@
-"""`soulfra worker analysis`: a job. Takes each uploaded chat from the object storage, analyses it in a process of its
-own, stores the full result beside it and says the numbers. At least once: a result that is there is said again."""
+"""`soulfra worker analysis`: a job. Reads each uploaded chat from the object storage, analyses it in a process of its
+own, stores the full result beside it and publishes the numbers. At least once: a result that is there is published again.
+
+Nothing is deleted because an analysis failed, and nothing is published about a chat whose deletion was seen.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,13 @@ import contextlib
 import logging
 import os
 import time
-from concurrent.futures.process import BrokenProcessPool
+from collections import defaultdict
+from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import msgspec
 from faust.types import StreamT
@@ -20,7 +26,7 @@ from config import Settings, metrics
 from config.keys import keyed
 from config.objects import META, UPLOAD, Missing, Objects, failure_of, folder_of, result_of
 from config.telemetry import LABELS, TRACE, Health, serve
-from schemas import AnalysisDone, AnalysisFailed, ChatDeleted, ChatUploaded, Event, Malformed
+from schemas import AnalysisDone, AnalysisFailed, AnalysisRequested, ChatDeleted, ChatUploaded, Event, Malformed
 from schemas.chat import Failure, InsightNumber
 from schemas.extensions import trace_of
 from schemas.wire import Headers, Unknown, decode, encode
@@ -28,11 +34,16 @@ from soulfra.analysis import VERSION, Analysis, encoded
 from soulfra.chat import Unreadable
 from streams import app as apps
 from streams import engine
-from streams.analysts import CANCELLED, Analysts, Cancelled, Work, show, sweep, workspace_of
+from streams.analysts import CANCELLED, Analysts, Cancelled, Work, forget, show, sweep, workspace_of
 from streams.app import measure_paused, paused, source
 from streams.contracts import Contracts
+from streams.deletions import Deletions
 from streams.engine import Refused
+from streams.failed import Failed, broken, from_json, missing, to_json
 from streams.ledger import headers_of
+from streams.patience import Patience
+from streams.pool import Died, Ended, TooSlow
+from streams.room import Room
 from streams.wording import in_other_words
 from topics import ANALYSES, ANALYSIS_APP, CHATS
 from topics.place import partition_of
@@ -42,15 +53,8 @@ log = logging.getLogger("soulfra.analysis")
 
 PIPELINE = "analysis"
 OPEN = 64  # events worked on at a time; they finish in any order, offsets commit up to the first unfinished one
-ATTEMPTS = 3  # at a file whose process dies
 
-
-class Failed(Exception):
-    """The chat cannot be analysed: why, and the sentence for its owner."""
-
-    def __init__(self, reason: Failure, sentence: str, place: str = "") -> None:
-        super().__init__(sentence)
-        self.reason, self.sentence, self.place = reason, sentence, place
+Request = ChatUploaded | AnalysisRequested  # the first attempt at a chat, and further ones
 
 
 class Job:
@@ -59,13 +63,22 @@ class Job:
     def __init__(self, app: engine.App, settings: Settings) -> None:
         self.app, self.settings = app, settings
         self.objects, self.contracts = Objects(settings), Contracts(settings)
-        self.last = time.monotonic()
         self.running = 0
-        self._analysts = Analysts(settings.worker.analysis_processes or os.cpu_count() or 1)
-        self._open: dict[str, Path] = {}  # the folders of the chats that are analysed now
+        self._last = time.monotonic()
+        worker = settings.worker
+        self._analysts = Analysts(worker.analysis_processes or os.cpu_count() or 1, worker.analysis_seconds)
+        self._disk = Room(worker.analysis_disk)
+        self._deletions = Deletions(settings)
+        self._folders: dict[str, set[Path]] = defaultdict(set)  # of the chats that are analysed now
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # one attempt at a chat at a time
 
     def stop(self) -> None:
         self._analysts.stop()
+
+    @property
+    def last(self) -> float:
+        """When something moved last, by the monotonic clock."""
+        return max(self._last, self._analysts.last_end)
 
     async def take(self, message: Any) -> None:
         """One record. What is malformed or lies in a wrong partition is the tables worker's to deal with."""
@@ -80,10 +93,10 @@ class Job:
         metrics.EVENTS.labels(PIPELINE, message.topic).inc()
         self.running += 1
         try:
-            await self._work(event)
+            await self._work(event, lambda: self.app.consumer.wants(message.topic, message.partition))
         finally:
             self.running -= 1
-            self.last = time.monotonic()
+            self._last = time.monotonic()
             metrics.PROGRESS.labels(message.topic, str(message.partition)).set(time.time())
 
     async def _decoded(self, message: Any, headers: Headers) -> Event:
@@ -94,94 +107,122 @@ class Job:
         except Unknown as unknown:
             return await self.contracts.learned(unknown, message.timestamp, decoded)
 
-    async def _work(self, event: Event) -> None:
+    async def _work(self, event: Event, ours: Callable[[], bool]) -> None:
         if isinstance(event, ChatDeleted):
-            if folder := self._open.get(event.chat_id):
-                (folder / CANCELLED).touch()
-            await self.objects.remove_all(folder_of(event.key, event.chat_id))
-        elif isinstance(event, ChatUploaded):
+            await self._delete(event, Patience(ours, self._wait))
+        elif isinstance(event, Request):
             LABELS.set((("chat", event.chat_id),))
-            try:
-                said = await self._answer(event)
-            except Cancelled:
-                log.info("chat %s: deleted while it was analysed", event.chat_id)
-                await self.objects.remove_all(folder_of(event.key, event.chat_id))
-                return
-            if not await self.objects.exists(f"{folder_of(event.key, event.chat_id)}/{META}"):
-                await self.objects.remove_all(folder_of(event.key, event.chat_id))  # deleted in the meantime
-            self._say(said)
+            patience = Patience(ours, lambda why, since: self._wait(why, since, event.chat_id))
+            turn = self._turns.setdefault(event.chat_id, asyncio.Lock())
+            async with turn:
+                if (answer := await self._answer(event, patience)) is not None:
+                    self._publish(answer)
 
-    async def _answer(self, event: ChatUploaded) -> Event:
+    async def _delete(self, event: ChatDeleted, patience: Patience) -> None:
+        self._deletions.add(event.chat_id)
+        for folder in self._folders.get(event.chat_id, ()):
+            (folder / CANCELLED).touch()
+        await patience(self.objects.remove_all, folder_of(event.key, event.chat_id))
+        await asyncio.to_thread(forget, self._redis_url, event.chat_id)
+
+    async def _answer(self, event: Request, patience: Patience) -> Event | None:
+        """What is to be published; nothing once the chat's deletion was seen."""
         started, folder = time.perf_counter(), folder_of(event.key, event.chat_id)
-        said: Event
-        try:
-            result = await self._result(event, folder)
-            outcome, said = "done", self._done(event, result, folder)
-        except Failed as failed:
-            outcome, said = "failed", await self._failed(event, failed, folder)
+        answer, outcome = None, "deleted"
+        if event.chat_id not in self._deletions:
+            with contextlib.suppress(Cancelled):
+                answer = await self._analysis(event, folder, patience)
+                if not await patience(self.objects.exists, f"{folder}/{META}"):
+                    answer = await self._without_folder(event, answer, folder, patience)
+        if answer:
+            outcome = "done" if isinstance(answer, AnalysisDone) else "failed"
+            await self._show(event.chat_id, 1.0, outcome)
+        if event.chat_id in self._deletions or answer is None:
+            log.info("chat %s: deleted while it was analysed", event.chat_id)
+            await patience(self.objects.remove_all, folder)
+            await asyncio.to_thread(forget, self._redis_url, event.chat_id)
+            return None
         took = time.perf_counter() - started
         metrics.ANALYSIS.labels(outcome).observe(took)
         log.info("chat %s: analysis %s after %.2f s", event.chat_id, outcome, took)
-        await self._show(event.chat_id, 1.0, outcome)
-        return said
+        return answer
 
-    async def _result(self, event: ChatUploaded, folder: str) -> Analysis:
-        """The stored result, or a new one. Raises Failed."""
-        with contextlib.suppress(Missing):
-            return msgspec.json.decode(await self.objects.read(result_of(folder, VERSION)), type=Analysis)
-        with contextlib.suppress(Missing):
-            told = msgspec.json.decode(await self.objects.read(failure_of(folder, VERSION)), type=dict[str, str])
-            raise Failed(Failure(told["reason"]), told["sentence"], told["place"])
-        await self._show(event.chat_id, 0.0, "analysing")
-        with workspace_of(os.getpid()) as workspace:
-            try:
-                file = await self.objects.fetch(event.pointer, Path(workspace) / UPLOAD)
-            except Missing:
-                raise Failed(Failure.MISSING, "the uploaded file is gone; upload it again") from None
-            self._open[event.chat_id] = file.parent
-            try:
-                result = await self._analysed(event, file)
-            finally:
-                del self._open[event.chat_id]
+    async def _without_folder(self, event: Request, answer: Event, folder: str, patience: Patience) -> Event | None:
+        """The chat's files were removed: it was deleted, or the edge could not tell whether its upload was published."""
+        if await self._deletions.expected(event.key, event.chat_id):
+            return None
+        if await patience(self.objects.exists, f"{folder}/{META}"):  # uploaded again under the same Idempotency-Key
+            return await self._analysis(event, folder, patience) if isinstance(answer, AnalysisFailed) else answer
+        await patience(self.objects.remove_all, folder)
+        return self._failed(event, missing(), folder)
+
+    async def _analysis(self, event: Request, folder: str, patience: Patience) -> Event:
+        """Raises Cancelled."""
+        try:
+            return self._done(event, await self._result(event, folder, patience), folder)
+        except Failed as failed:
+            if failed.reason is not Failure.MISSING and not failed.kept:
+                await patience(self.objects.write, failure_of(folder, VERSION, _attempt(event)), to_json(failed))
+            return self._failed(event, failed, folder)
+
+    async def _result(self, event: Request, folder: str, patience: Patience) -> Analysis:
+        """The stored result, or a new one. Raises Failed or Cancelled."""
+        with contextlib.suppress(Missing, msgspec.DecodeError):
+            stored = await patience(self.objects.read, result_of(folder, VERSION))
+            return msgspec.json.decode(stored, type=Analysis)
+        with contextlib.suppress(Missing, msgspec.DecodeError):
+            raise from_json(await patience(self.objects.read, failure_of(folder, VERSION, _attempt(event))))
+        try:
+            result = await self._new_result(event, patience)
+        except Missing:
+            raise missing() from None
         result = await in_other_words(result, self.settings.wording)
-        await self.objects.write(result_of(folder, VERSION), encoded(result))
+        await patience(self.objects.write, result_of(folder, VERSION), encoded(result))
         return result
 
-    async def _analysed(self, event: ChatUploaded, file: Path) -> Analysis:
-        """In a process of its own, again when that dies. Raises Failed."""
-        redis_url = self.settings.redis.url.get_secret_value()
-        work = Work(str(file), event.format, self.settings.edge.upload_limit, event.chat_id, redis_url)
-        for _ in range(ATTEMPTS):
-            analysts = self._analysts
-            try:
-                metrics.ANALYSING.set(self.running)
-                return await asyncio.wait_for(analysts.analyse(work), self.settings.worker.analysis_seconds)
-            except Unreadable as unreadable:
-                raise Failed(Failure.UNREADABLE, unreadable.reason, unreadable.place) from None
-            except TimeoutError:
-                self._renew(analysts)
-                limit = f"{self.settings.worker.analysis_seconds:.0f} seconds"
-                raise Failed(
-                    Failure.TOO_SLOW, f"the analysis took more than {limit}; upload a part of the chat"
-                ) from None
-            except MemoryError:
-                raise Failed(Failure.TOO_LARGE, "reading the chat takes too much memory; upload a part of it") from None
-            except BrokenProcessPool:
-                log.warning("an analysing process died; trying again")
-                self._renew(analysts)
-            except Cancelled:
-                raise
-            except Exception:
-                log.exception("the analysis failed in our own code")
-                break
-        raise Failed(Failure.BROKEN, "the analysis broke on this file; it is our mistake, and it was noted")
+    async def _new_result(self, event: Request, patience: Patience) -> Analysis:
+        """Downloads the file when there is room for it. Raises Missing, Failed or Cancelled."""
+        size = max(event.size, await patience(self.objects.size, event.pointer))
+        async with contextlib.AsyncExitStack() as held:
+            await patience.wait(held.enter_async_context(self._disk.hold(size)))
+            await self._show(event.chat_id, 0.0, "analysing")
+            workspace = Path(held.enter_context(workspace_of(os.getpid())))
+            self._folders[event.chat_id].add(workspace)
+            held.callback(self._leave, event.chat_id, workspace)
+            file = await patience(self.objects.fetch, event.pointer, workspace / UPLOAD)
+            if event.chat_id in self._deletions:
+                raise Cancelled
+            return await self._analysed(event, file)
 
-    def _renew(self, analysts: Analysts) -> None:
-        """Others in the place of broken or stuck ones, once."""
-        if self._analysts is analysts:
-            self._analysts = analysts.renewed()
+    def _leave(self, chat_id: str, workspace: Path) -> None:
+        self._folders[chat_id].discard(workspace)
+        if not self._folders[chat_id]:
+            del self._folders[chat_id]
 
-    def _done(self, event: ChatUploaded, result: Analysis, folder: str) -> AnalysisDone:
+    async def _analysed(self, event: Request, file: Path) -> Analysis:
+        """In a process of its own. Raises Failed or Cancelled."""
+        work = Work(str(file), event.format, self.settings.edge.upload_limit, event.chat_id, self._redis_url)
+        metrics.ANALYSING.set(self.running)
+        try:
+            return await self._analysts.analyse(work)
+        except Unreadable as unreadable:
+            raise Failed(Failure.UNREADABLE, unreadable.reason, unreadable.place) from None
+        except TooSlow:
+            limit = f"{self.settings.worker.analysis_seconds:.0f} seconds"
+            raise Failed(Failure.TOO_SLOW, f"the analysis took more than {limit}; upload a part of the chat") from None
+        except MemoryError:
+            raise Failed(Failure.TOO_LARGE, "reading the chat takes too much memory; upload a part of it") from None
+        except Died:
+            raise broken() from None
+        except Ended:
+            raise engine.Postponed from None
+        except Cancelled:
+            raise
+        except Exception:
+            log.exception("the analysis failed in our own code")
+            raise broken() from None
+
+    def _done(self, event: Request, result: Analysis, folder: str) -> AnalysisDone:
         """The numbers of a result; names, quotes and titles stay behind."""
         return event.causes(
             AnalysisDone,
@@ -202,26 +243,43 @@ class Job:
             content=keyed(self.settings, result.content.encode()),
             pointer=result_of(folder, VERSION),
             analyser=VERSION,
+            attempt=_attempt(event),
         )
 
-    async def _failed(self, event: ChatUploaded, failed: Failed, folder: str) -> AnalysisFailed:
-        """The sentence stays with the chat, for its owner; the file goes."""
-        told = {"reason": failed.reason.value, "sentence": failed.sentence, "place": failed.place}
-        await self.objects.write(failure_of(folder, VERSION), msgspec.json.encode(told))
-        await self.objects.remove(event.pointer)
-        place = failed.place if failed.place.startswith(("line ", "byte ")) else ""
-        pointer = failure_of(folder, VERSION)
+    def _failed(self, event: Request, failed: Failed, folder: str) -> AnalysisFailed:
+        """The sentence stays with the chat, for its owner; so does the file, for another attempt."""
+        attempt = _attempt(event)
         return event.causes(
-            AnalysisFailed, chat_id=event.chat_id, reason=failed.reason, place=place, pointer=pointer, analyser=VERSION
+            AnalysisFailed,
+            chat_id=event.chat_id,
+            reason=failed.reason,
+            place=failed.place if failed.place.startswith(("line ", "byte ")) else "",
+            pointer=failure_of(folder, VERSION, attempt),
+            analyser=VERSION,
+            attempt=attempt,
         )
 
-    def _say(self, event: Event) -> None:
+    def _publish(self, event: Event) -> None:
         """Goes out before the upload counts as read."""
         record, partition = encode(event, TRACE.get()), partition_of(event.key, self.settings.kafka.partitions)
         self.app.producer.submit(ANALYSES.name, record.key, record.value, partition, None, record.headers)
 
-    async def _show(self, chat_id: str, share: float, stage: str) -> None:
-        await asyncio.to_thread(show, self.settings.redis.url.get_secret_value(), chat_id, share, stage)
+    @property
+    def _redis_url(self) -> str:
+        return self.settings.redis.url.get_secret_value()
+
+    async def _show(self, chat_id: str, share: float, stage: str, **more: str) -> None:
+        await asyncio.to_thread(show, self._redis_url, chat_id, share, stage, **more)
+
+    async def _wait(self, why: str, since: datetime, chat_id: str = "") -> None:
+        """Waiting is no standing still, and the chat's owner sees why."""
+        self._last = time.monotonic()
+        if chat_id and chat_id not in self._deletions:
+            await self._show(chat_id, 0.0, "waiting", reason=why, since=since.isoformat())
+
+
+def _attempt(event: Request) -> int:
+    return event.attempt if isinstance(event, AnalysisRequested) else 1
 
 
 async def run(settings: Settings) -> None:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import multiprocessing
+import logging
 import os
 import resource
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -24,11 +23,14 @@ import redis
 
 from soulfra.analysis import Analysis, analyse_whole, concluded
 from soulfra.reading import Plan, Reading, planned, read
+from streams.pool import Died, Pool
 from topics.copy import progress_key
 
 T = TypeVar("T")
+log = logging.getLogger("soulfra.analysis")
 
 MEMORY = 2 * 1024**3  # bytes of address space of one analysing process; 100 MB need a quarter of it
+ATTEMPTS = 3  # at a task whose process dies
 TASKS = 64  # of one process, until a fresh one takes its place
 YIELDS = 10  # by which the processes of large files are nicer than those of small ones
 SHOWN_EVERY = 0.25  # seconds between two marks of progress
@@ -52,39 +54,51 @@ class Work(NamedTuple):
 
 
 class Analysts:
-    """`processes` for small files, and as many for large ones; they start when they are needed."""
+    """`processes` for small files, and as many for large ones; each task of theirs has `seconds` from when it begins."""
 
-    def __init__(self, processes: int) -> None:
-        self._processes = processes
-        self._small, self._large = self._fresh(0), self._fresh(YIELDS)
-
-    def _fresh(self, yields: int) -> ProcessPoolExecutor:
-        spawn = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(self._processes, spawn, bounded, (yields,), max_tasks_per_child=TASKS)
+    def __init__(self, processes: int, seconds: float) -> None:
+        self._seconds = seconds
+        self._small, self._large = (Pool(processes, TASKS, bounded, yields) for yields in (0, YIELDS))
 
     async def analyse(self, work: Work) -> Analysis:
-        """Raises Unreadable, Cancelled, MemoryError, or BrokenProcessPool where a process died."""
+        """Raises Unreadable, Cancelled, MemoryError, TooSlow, or Died where processes died again and again."""
         begun = await self._run(self._small, begin, work)
         if isinstance(begun, Analysis):
             return begun
         halves = range(len(begun.halves))
-        readings = await asyncio.gather(*(self._run(self._large, read_half, work, begun, half) for half in halves))
+        readings = await all_of([self._run(self._large, read_half, work, begun, half) for half in halves])
         return await self._run(self._large, conclude, work, begun, readings)
 
-    async def _run(self, pool: ProcessPoolExecutor, do: Callable[..., T], *words: Any) -> T:
-        return await asyncio.get_running_loop().run_in_executor(pool, do, *words)
+    async def _run(self, pool: Pool, task: Callable[..., T], *words: Any) -> T:
+        """Again when the process that works on it dies."""
+        for left in reversed(range(ATTEMPTS)):
+            try:
+                return await pool.run(self._seconds, task, *words)
+            except Died:
+                if not left:
+                    raise
+                log.warning("an analysing process died; trying again")
+        raise Died
 
-    def renewed(self) -> Analysts:
-        """Fresh ones in the place of broken or stuck ones, which are killed."""
-        for pool in (self._small, self._large):
-            for process in list((pool._processes or {}).values()):
-                process.kill()
-        self.stop()
-        return Analysts(self._processes)
+    @property
+    def last_end(self) -> float:
+        """When one of their tasks ended last, by the monotonic clock."""
+        return max(self._small.last_end, self._large.last_end)
 
     def stop(self) -> None:
         for pool in (self._small, self._large):
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.stop()
+
+
+async def all_of(works: list[Coroutine[Any, Any, T]]) -> list[T]:
+    """All outcomes; where one fails, the others are broken off."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
 
 
 def bounded(yields: int) -> None:
@@ -139,10 +153,16 @@ def sweep() -> None:
             shutil.rmtree(left, ignore_errors=True)
 
 
-def show(url: str, chat_id: str, share: float, stage: str) -> None:
-    """Progress is ephemeral: when Redis is away, nobody is told."""
+def show(url: str, chat_id: str, share: float, stage: str, **more: str) -> None:
+    """Progress is ephemeral: while Redis is away, nobody sees it."""
     with contextlib.suppress(redis.RedisError), redis.Redis.from_url(url, socket_timeout=0.5) as connection:
         steps = connection.pipeline(transaction=False)
-        steps.xadd(progress_key(chat_id), {"stage": stage, "share": f"{share:.3f}"}, maxlen=200)
+        steps.xadd(progress_key(chat_id), {"stage": stage, "share": f"{share:.3f}", **more}, maxlen=200)
         steps.expire(progress_key(chat_id), KEPT_PROGRESS)
         steps.execute()
+
+
+def forget(url: str, chat_id: str) -> None:
+    """A deleted chat shows no progress."""
+    with contextlib.suppress(redis.RedisError), redis.Redis.from_url(url, socket_timeout=0.5) as connection:
+        connection.delete(progress_key(chat_id))

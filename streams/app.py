@@ -32,6 +32,7 @@ def make(group: str, settings: Settings, pipeline: str, exactly: bool) -> engine
         client=client(kafka, pipeline),
         instance=settings.worker.instance,
         stuck_after=settings.worker.stuck_seconds,
+        long_events=not exactly,
         dead_letter=lambda letter: dead(pipeline, letter),
         at_step=failpoint(os.environ.get(FAILPOINT, "")),
     )

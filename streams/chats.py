@@ -10,6 +10,18 @@ from topics import CHAT_ROWS
 from topics.rows import row_key
 
 
+@fold(AnalysisDone)
+def meter_analyses(done: AnalysisDone, rows: Rows) -> Iterator[Event]:
+    """The first analysis of a chat that is done is one used: asking again is free, and so is what failed.
+
+    Declared before `keep_chats`: it looks at the row as it was.
+    """
+    before = rows.get(CHAT_ROWS, row_key(done.key, done.chat_id))
+    again = before and (before.analysis or (before.deleted and done.attempt > 1))
+    if not again:
+        yield done.causes(UsageRecorded, meter=ANALYSES_DONE, quantity="1")
+
+
 @fold(ChatDeleted, *upload.PARTS)
 def keep_chats(event: Event, rows: Rows) -> None:
     """Each event that is a part of a chat's row is kept in it. Trust that moved without a chat has none."""
@@ -22,9 +34,3 @@ def keep_chats(event: Event, rows: Rows) -> None:
 def meter_uploads(uploaded: ChatUploaded, rows: Rows) -> Iterator[Event]:
     """Bytes taken in are used bytes."""
     yield uploaded.causes(UsageRecorded, meter=BYTES_INGESTED, quantity=str(uploaded.size))
-
-
-@fold(AnalysisDone)
-def meter_analyses(done: AnalysisDone, rows: Rows) -> Iterator[Event]:
-    """An analysis that was done is one used; one that failed is not."""
-    yield done.causes(UsageRecorded, meter=ANALYSES_DONE, quantity="1")

@@ -30,7 +30,9 @@ VALUES = ("minimal", "full")
 ONE_SHOT = "topics"
 ENVIRONMENT = {name_of(key) for key in every_key()} | {"SOULFRA_SECRETS_DIR"}
 SECRETS = {f"SOULFRA_{name}" for name in ("KEYS__INSTALLATION", "KAFKA__SASL_PASSWORD", "REDIS__URL", "WORDING__KEY")}
-LAPTOP_ONLY = re.compile(r"SOULFRA_(LOCAL__\w+|AUTH__TOKEN_DAYS|TELEMETRY__\w+_PORT|EDGE__PORT)")
+LAPTOP_ONLY = re.compile(
+    r"SOULFRA_(LOCAL__\w+|AUTH__TOKEN_DAYS|OBJECTS__UNFINISHED_SECONDS|TELEMETRY__\w+_PORT|EDGE__PORT)"
+)
 Yaml = dict[str, Any]
 
 

@@ -93,14 +93,14 @@ def nothing_left(system: System, client: httpx.Client, sample: bytes) -> None:
 
 
 def failed(system: System, client: httpx.Client, content: bytes, words: str, **asked: str) -> dict[str, Any]:
-    """The failure of a file that is taken and then found to be unreadable; the file itself is gone."""
+    """The failure of a file that is accepted and then found to be unreadable; the file itself stays."""
     answer = client.post("/v1/chats", content=content, params=asked)
     assert answer.status_code == 202, answer.text
     told = followed(client, answer.json()["chat_id"])
     assert told["status"] == "failed" and "insights" not in told
     assert words in told["failure"]["sentence"], told
     left = {path.name for path in files(system, client)}
-    assert "upload" not in left and not [name for name in left if name.startswith("result")]
+    assert "upload" in left and not [name for name in left if name.startswith("result")]
     assert problem(client.get(f"/v1/chats/{told['chat_id']}/report.json"), 409)
     return told
 

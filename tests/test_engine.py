@@ -710,6 +710,38 @@ async def test_an_agent_that_is_stuck_ends_the_process_with_the_reason(topics: T
     await app.stop()
 
 
+async def test_a_job_gives_an_event_back_that_it_cannot_finish_and_it_is_begun_again(
+    topics: Topics, tmp_path: Path
+) -> None:
+    """The worker stops in order while the event waits for something; the next one gets it."""
+    topics.create("in", "in.dlq")
+    topics.send("in", events(3, users=1))
+    waiting, done = asyncio.Event(), list[int]()
+
+    async def wait(stream: Any) -> None:
+        async for event in stream.events():
+            waiting.set()
+            while app.consumer.wants(event.message.topic, event.message.partition):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            raise engine.Postponed
+
+    async def work(stream: Any) -> None:
+        async for event in stream:
+            done.append(event["n"])
+
+    options = Options(stuck_after=1.0, long_events=True)
+    app = made(topics, tmp_path, exactly=False, options=options)
+    app.agent(source(app, topics), concurrency=2)(wait)
+    async with running(app):
+        assert await until(waiting.is_set)
+        await asyncio.sleep(2)  # longer than an event may take that is no job's
+    app = made(topics, tmp_path, exactly=False)
+    app.agent(source(app, topics))(work)
+    async with running(app):
+        assert await until(lambda: len(done) == 3)
+    assert done == [0, 1, 2] and not topics.read("in.dlq")
+
+
 async def test_an_output_that_the_broker_would_not_take_fails_alone(topics: Topics, tmp_path: Path) -> None:
     topics.create("in", "out", "in.dlq")
     topics.send("in", events(20))

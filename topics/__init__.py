@@ -16,6 +16,7 @@ from schemas import (
     AgentSuggested,
     AnalysisDone,
     AnalysisFailed,
+    AnalysisRequested,
     ChatDeleted,
     ChatUploaded,
     ClockTicked,
@@ -71,7 +72,12 @@ class Topic:
 
 
 USERS = Topic("user.registered", (UserRegistered,), ("edge",), "starts trust, plan and routing for a new person")
-CHATS = Topic("chat.uploaded", (ChatUploaded, ChatDeleted), ("edge",), "a stored export, by pointer; or its deletion")
+CHATS = Topic(
+    "chat.uploaded",
+    (ChatUploaded, AnalysisRequested, ChatDeleted),
+    ("edge",),
+    "a stored export, by pointer; another analysis of it; or its deletion",
+)
 ANALYSES = Topic("analysis.done", (AnalysisDone, AnalysisFailed), ("analysis",), "counts and numbers of a read chat")
 TRUST = Topic("trust.updated", (TrustUpdated,), ("tables",), "a person's trust moved, and why")
 USAGE = Topic("usage.recorded", (UsageRecorded,), ("callers", "tables"), "so much of one meter was used")
@@ -119,7 +125,7 @@ PROJECTOR_GROUP = "soulfra-projector"
 
 USER_ROWS = Table("users", 2, UserRow, (USERS, CLOCK), "who arrived, and when")
 CHAT_ROWS = Table(
-    "chats", 2, ChatRow, (CHATS, ANALYSES, TRUST, AGENTS, CLOCK), "each chat: its state and what came of it"
+    "chats", 3, ChatRow, (CHATS, ANALYSES, TRUST, AGENTS, CLOCK), "each chat: its state and what came of it"
 )
 TRUST_ROWS = Table(
     "trust",

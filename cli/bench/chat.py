@@ -45,6 +45,7 @@ BESIDE = {  # cues whose lines are about something else
 }
 CUES = ("question", "promise", "decision", "action", "done", "friction", "rework", "opportunity", "good", "bad")
 SMALL = 100_000  # bytes of a small export
+LONGEST = 3600.0  # seconds of one analysis; none is given up
 CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []  # where a system can say
 FELT = {"good": "pos", "bad": "neg"}  # cues whose lines are those of the tone, and their label
 
@@ -199,7 +200,7 @@ def queue(size: int, say: Callable[[str], None]) -> Iterator[Row]:
 
 async def _waited(large: Path, small: Path) -> tuple[list[float], list[float]]:
     """Through the worker's own processes; nobody follows the progress."""
-    analysts = Analysts(os.cpu_count() or 1)
+    analysts = Analysts(os.cpu_count() or 1, LONGEST)
 
     async def took(file: Path) -> float:
         began = time.perf_counter()

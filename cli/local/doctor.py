@@ -40,7 +40,7 @@ def findings() -> list[Finding]:
         found += [_java(), _maven(), _jars()]
     if not is_set("redis.url"):
         found.append(_redis_server())
-    found += [_version(home), _running(home), _disk(home), *_sizes(home)]
+    found += [_version(home), _running(home), _disk(home), *_sizes(home), *_bucket(now)]
     found += _answering(now) if home.running else _ports(now)
     if serves(serving(now).kafka.bootstrap):
         found += [*transactions(now), *_leftovers(now)]
@@ -109,6 +109,13 @@ def _sizes(home: Home) -> Iterator[Finding]:
     for name, taken in home.sizes().items():
         if (home.folder / name).is_dir():
             yield Finding(f"  {Path(name)}/", True, size(taken))
+
+
+def _bucket(now: Settings) -> Iterator[Finding]:
+    """What only the bucket's owner can set."""
+    if not now.objects_url.startswith("file:"):
+        rule = "needs a lifecycle rule AbortIncompleteMultipartUpload, which Soulfra can neither see nor set; see docs/deploy.md"
+        yield Finding("bucket", True, f"{now.objects_url} {rule}")
 
 
 def _ports(now: Settings) -> Iterator[Finding]:

@@ -9,6 +9,6 @@ from streams.engine.app import App
 from streams.engine.dead import Letter, Refused, letter
 from streams.engine.halt import Unready
 from streams.engine.options import Options
-from streams.engine.work import Stopped
+from streams.engine.work import Postponed, Stopped
 
-__all__ = ["App", "Letter", "Options", "Refused", "Stopped", "Unready", "letter"]
+__all__ = ["App", "Letter", "Options", "Postponed", "Refused", "Stopped", "Unready", "letter"]

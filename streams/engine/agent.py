@@ -14,7 +14,7 @@ from faust.agents.agent import _current_agent
 from streams.engine.dead import Refused
 from streams.engine.halt import Unready, halt
 from streams.engine.stream import Stream
-from streams.engine.work import Stopped
+from streams.engine.work import Postponed, Stopped
 
 
 class Agent(FaustAgent):
@@ -55,6 +55,9 @@ class Agent(FaustAgent):
         cursor = stream.cursor if isinstance(stream, Stream) else None
         if cursor is None or cursor.batch is None or cursor.resting:
             return False
+        if isinstance(why, Postponed):
+            _begin_again(stream)
+            return True
         try:
             if isinstance(why, Unready):
                 halt(self.app.consumer, cursor, why)

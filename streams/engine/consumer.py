@@ -20,6 +20,7 @@ from faust.types.transports import ConsumerT
 from mode import Service
 
 from streams.engine import client
+from streams.engine.batch import CLOSED
 from streams.engine.delivery import Delivery
 from streams.engine.failures import Failures
 from streams.engine.fetch import Fetcher
@@ -186,7 +187,7 @@ class Consumer(Service, ConsumerT):
             now = time.monotonic()
             for cursor in self.work.cursors:
                 number, since = seen.get(cursor, (-1, now))
-                if cursor.resting or number != cursor.number:
+                if cursor.resting or number != cursor.number or self.options.long_events:
                     seen[cursor] = cursor.number, now
                 elif now - since > limit:
                     place = cursor.batch.lane.place if cursor.batch is not None else ("?", 0)
@@ -215,6 +216,11 @@ class Consumer(Service, ConsumerT):
     def ready(self) -> bool:
         """Whether every partition of this process is read back and worked on."""
         return self.ownership.ready
+
+    def wants(self, topic: str, partition: int) -> bool:
+        """Whether an event in hand is to be finished here: not when its partition goes, or the app stops."""
+        lane = self.work.lanes.get((topic, partition))
+        return lane is not None and lane.start != CLOSED
 
     def next_of(self, topic: str, partition: int) -> int:
         """The offset behind everything that is in the tables, of a partition that is ours; else 0."""

@@ -33,6 +33,7 @@ class Options:
     uncommitted: int = 200_000  # events, after which agents wait for the commit; records sent beside the streams, after which more are refused
     slow_after: float = 0.1  # seconds without progress after which a partition no longer holds back the others
     stuck_after: float = 120.0  # seconds on one event after which the process ends
+    long_events: bool = False  # whether agents may take longer than that; then the app itself watches them
     cached_rows: int = 500_000  # of one table and partition that is kept in RocksDB
     retry_every: float = 0.5  # seconds between two attempts while the broker is away
     failures_in_a_row: int = 20  # exceptions of agents after which the process ends

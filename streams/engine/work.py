@@ -19,6 +19,10 @@ class Stopped(Exception):
     """The process must end; the message says why."""
 
 
+class Postponed(Exception):
+    """An agent gives an event back: it is not done, and whoever has its partition then begins it again."""
+
+
 class Work:
     """Shards by number, lanes by place, and the cursors of the streams that read them."""
 
