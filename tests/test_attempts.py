@@ -81,8 +81,8 @@ def test_asking_again_does_not_bring_a_deleted_chat_back() -> None:
 
 
 def meter(log: Log) -> Any:
-    total = log.row(USAGE_ROWS, row_key("main/u1", "analyses.done"))
-    return total and usage.total(total).events
+    total = log.row(USAGE_ROWS, row_key("main/u1", "analyses.done@2026-11"))
+    return total and usage.total([total]).events
 
 
 def test_a_done_chat_that_is_asked_again_costs_nothing_and_adds_no_trust() -> None:
@@ -110,5 +110,5 @@ def test_evidence_follows_the_analysis_whether_the_chat_is_deleted_before_or_aft
     log.tell(UPLOADED)
     for event in (done(), gone) if order else (gone, done()):
         log.tell(event)
-    assert len(log.row(TRUST_ROWS, "main/u1").evidence) == 1
+    assert len(log.row(TRUST_ROWS, "main/u1#2026-11-01").evidence) == 1
     assert log.row(CHAT_ROWS, row_key("main/u1", "c1")) == ChatRow("c1", deleted=True)

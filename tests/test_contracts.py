@@ -218,7 +218,7 @@ def test_every_event_is_said_on_one_topic_and_every_topic_has_a_writer() -> None
 
 def test_dead_letters_and_changelogs_derive_from_the_catalogue() -> None:
     assert {topic.dead for topic in TOPICS} | {table.changelog for table in TABLES} <= set(everything())
-    assert everything()["soulfra-tables-usage.v2-changelog"]["cleanup.policy"] == "compact"
+    assert everything()["soulfra-tables-usage.v3-changelog"]["cleanup.policy"] == "compact"
     assert everything()["usage.recorded"]["retention.ms"] == "-1"
 
 

@@ -26,7 +26,7 @@ from streams.fold import FOLDS, Refused, Rows, fold, folded
 from streams.tables import clock_tick
 from topics import AGENT_ROWS, CHAT_ROWS, CHATS, CLOCK, TABLES, TRUST_ROWS, USAGE_ROWS, VERDICT_ROWS, topic_of
 from topics.place import Position, partition_of
-from topics.rows import read, row_key, write
+from topics.rows import read, row_key, split, write
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 N = 8
@@ -78,7 +78,7 @@ def test_an_upload_is_followed_to_a_suggested_agent() -> None:
     assert [type(event) for event in caused if not isinstance(event, UsageRecorded)].count(AgentSuggested) == 1
     row = log.row(CHAT_ROWS, row_key("main/u1", "c1"))
     assert row.status == "done" and row.reached("agent")
-    meters = {key.partition("#")[2] for key in log.stores[USAGE_ROWS.name]}
+    meters = {usage.meter_of(split(key)[1]) for key in log.stores[USAGE_ROWS.name]}
     assert meters == {"bytes.ingested", "analyses.done", "agents.suggested"}
 
 
@@ -86,8 +86,8 @@ def test_an_event_counts_once_and_its_verdicts_tell_which() -> None:
     log = Log()
     for event in (used("1", "0.1"), used("1", "0.1"), used("1", "5"), used("2", "0.2")):
         log.tell(event)
-    total = log.row(USAGE_ROWS, row_key("main/u1", "calls"))
-    assert usage.decimal(usage.total(total).nano) == "0.3"
+    total = log.row(USAGE_ROWS, row_key("main/u1", "calls@2026-11"))
+    assert usage.decimal(usage.total([total]).nano) == "0.3"
     mark = log.row(VERDICT_ROWS, row_key("main/u1", usage.verdict_key("test", "1")))
     assert [mark.of(offset) for offset in (0, 1, 2)] == ["counted", "duplicate", "conflict"]
 
@@ -97,10 +97,10 @@ def test_the_same_analysis_said_twice_is_one_piece_of_evidence_and_one_agent() -
     log.tell(uploaded())
     log.tell(analysed())
     log.tell(analysed())
-    assert len(log.row(TRUST_ROWS, "main/u1").evidence) == 1
+    assert len(log.row(TRUST_ROWS, "main/u1#2026-11-01").evidence) == 1
     assert len({event.id for event in log.said["agent.suggested"]}) == 1
-    calls = log.row(USAGE_ROWS, row_key("main/u1", "analyses.done"))
-    assert usage.total(calls).events == 1
+    calls = log.row(USAGE_ROWS, row_key("main/u1", "analyses.done@2026-11"))
+    assert usage.total([calls]).events == 1
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -151,7 +151,7 @@ def test_passing_midnight_moves_those_who_reach_an_age() -> None:
     rows = Rows(Position(CLOCK.name, partition, 0), log.stores, N)
     [moved] = folded(tick, rows)
     assert isinstance(moved, TrustUpdated) and moved.tier == "SILVER" and moved.user == "u1"
-    assert streams.tables.TICK == 60 and AGENT_ROWS.name == "agents.v2"
+    assert streams.tables.TICK == 60 and AGENT_ROWS.name == "agents.v3"
 
 
 def test_a_fold_sees_only_the_events_that_it_names() -> None:

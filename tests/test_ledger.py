@@ -43,7 +43,7 @@ def message(record: Record | None = None, **other: Any) -> Any:
 
 def test_an_event_is_folded_and_what_follows_is_sent_to_its_partition(ledger: Ledger, sent: list[Any]) -> None:
     ledger.take(message())
-    assert usage.total(ledger.tables[USAGE_ROWS.name]["main/u1#m"]).events == 1 and sent == []
+    assert usage.total([ledger.tables[USAGE_ROWS.name]["main/u1#m@2026-11"]]).events == 1 and sent == []
     chat = ChatUploaded(
         id="1", source="edge", time=NOON, user="u1", chat_id="c", pointer="p", fingerprint="0" * 32, size=9
     )

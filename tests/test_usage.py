@@ -31,8 +31,8 @@ def test_a_hundred_thousand_tenths_are_ten_thousand() -> None:
     for _ in range(100_000):
         row = usage.counted(row, used("0.1"))
     assert row is not None
-    assert usage.decimal(usage.total(row).nano) == "10000"
-    assert usage.total(row).events == 100_000
+    assert usage.decimal(usage.total([row]).nano) == "10000"
+    assert usage.total([row]).events == 100_000
 
 
 @given(quantities=st.lists(QUANTITIES, min_size=1, max_size=30))
@@ -43,7 +43,7 @@ def test_a_sum_is_exact_to_the_last_digit_however_large(quantities: list[Decimal
     assert row is not None
     with localcontext() as context:
         context.prec = 60
-        assert Decimal(usage.decimal(usage.total(row).nano)) == sum(quantities, Decimal(0))
+        assert Decimal(usage.decimal(usage.total([row]).nano)) == sum(quantities, Decimal(0))
 
 
 @pytest.mark.parametrize(
@@ -84,8 +84,8 @@ def test_a_range_holds_its_first_day_and_not_its_last() -> None:
     for n in range(4):
         row = usage.counted(row, used("1", at=NOON + timedelta(days=n)))
     assert row is not None
-    assert usage.total(row, date(2026, 11, 21), date(2026, 11, 23)).events == 2
-    assert list(usage.days(row, since=date(2026, 11, 22))) == ["2026-11-22", "2026-11-23"]
+    assert usage.total([row], date(2026, 11, 21), date(2026, 11, 23)).events == 2
+    assert list(usage.days([row], since=date(2026, 11, 22))) == ["2026-11-22", "2026-11-23"]
 
 
 def test_the_first_record_of_an_id_counts_and_the_same_again_is_a_duplicate() -> None:
