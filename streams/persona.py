@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from schemas import AgentSuggested, AnalysisDone, Event, TrustUpdated, UsageRecorded
 from schemas.trust import Tier
 from soulfra import persona, suggestion
+from soulfra.usage import AGENTS_SUGGESTED
 from streams.fold import Rows, fold
 from topics import AGENT_ROWS
 from topics.rows import row_key
@@ -46,4 +47,4 @@ def _suggested(cause: Event, row: suggestion.SuggestionRow, chat_id: str) -> Ite
         model=suggestion.MODEL,
     )
     yield suggested
-    yield suggested.causes(UsageRecorded, meter="agents.suggested", quantity="1")
+    yield suggested.causes(UsageRecorded, meter=AGENTS_SUGGESTED, quantity="1")
