@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
-from xml.sax.saxutils import escape
+from xml.sax.saxutils import escape, unescape
 
 from tests.conftest import free_port
 
@@ -78,7 +79,14 @@ class Handler(BaseHTTPRequestHandler):
         self.reply(200, ETag=f'"{hashlib.md5(content).hexdigest()}"')  # noqa: S324
 
     def do_POST(self) -> None:
-        self.body()
+        body = self.body().decode()
+        if "delete" in self.query:
+            names = [unescape(name) for name in re.findall(r"<Key>(.*?)</Key>", body)]
+            for name in names:
+                self.s3.objects.pop(name, None)
+            entries = "".join(f"<Deleted><Key>{escape(name)}</Key></Deleted>" for name in names)
+            self.reply(200, f"<DeleteResult>{entries}</DeleteResult>".encode())
+            return
         if upload := self.query.get("uploadId"):
             parts = self.s3.unfinished.pop(upload)
             self.s3.objects[self.name] = b"".join(parts[n] for n in sorted(parts))
