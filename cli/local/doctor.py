@@ -41,7 +41,8 @@ def findings() -> list[Finding]:
         found.append(_redis_server())
     found += [_version(home), _running(home), _disk(home), *_sizes(home)]
     found += _answering(now) if home.running else _ports(now)
-    return [*found, *_leftovers(now)]
+    asked = home.running or is_set("kafka.bootstrap")
+    return [*found, *(_leftovers(now) if asked else ())]
 
 
 def _java() -> Finding:
@@ -140,7 +141,7 @@ def _leftovers(now: Settings) -> Iterator[Finding]:
         return
     if left:
         tables = ", ".join(one.table for one in left)
-        yield Finding("old tables", True, f"{tables}: nobody reads them any more; run `soulfra topics prune`")
+        yield Finding("old tables", True, f"{tables}: left by another release; run `soulfra topics prune`")
 
 
 def _answer(port: Port, does: bool) -> Finding:
