@@ -173,7 +173,7 @@ class Projector:
     def _completed(self, place: Place, position: bytes) -> bool:
         """Whether reads may be answered: a new version of a table is folded from the beginning, and is not before it caught up."""
         if place in self._complete or not self.ended[place]:
-            return place in self._complete
+            return self.ended[place]
         stored = position or self._redis.hget(state_key(*place), "position")
         known = msgspec.json.decode(stored, type=PositionRow) if stored else PositionRow()
         try:

@@ -16,6 +16,7 @@ import httpx
 import pytest
 import redis
 
+from cli.local.children import guardian
 from cli.local.kafka import Kafka
 from cli.local.ports import free as free_port
 from cli.local.valkey import Valkey
@@ -109,6 +110,7 @@ class System:
         else:
             process.send_signal(how)
         process.wait(40)
+        guardian().forget(process.pid)
 
     def restart(self, name: str) -> None:
         self.begin(name)

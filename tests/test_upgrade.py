@@ -103,7 +103,7 @@ def rows(system: System, table: Table[Any], user: str) -> dict[str, bytes] | int
         except Problem as problem:
             return problem.status
         finally:
-            await copy.redis.aclose()
+            await copy.redis.connection_pool.disconnect()
 
     return asyncio.run(read())
 

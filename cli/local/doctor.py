@@ -161,7 +161,7 @@ def _leftovers(now: Settings) -> Iterator[Finding]:
         return
     if left:
         tables = ", ".join(one.table for one in left)
-        yield Finding("old tables", True, f"{tables}: nobody reads them any more; run `soulfra topics prune`")
+        yield Finding("old tables", True, f"{tables}: left by another release; run `soulfra topics prune`")
 
 
 def _answer(port: Port, does: bool) -> Finding:
