@@ -90,6 +90,7 @@ class System:
             self.running[called] = subprocess.Popen(
                 words, stdout=log, stderr=log, env=environment, start_new_session=True, cwd=release
             )
+        guardian().watch(self.running[called].pid)  # it does not outlive the tests, however these end
 
     def ready(self, name: str) -> None:
         url = f"http://127.0.0.1:{self.ports[name]}/readyz"
