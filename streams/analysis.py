@@ -58,7 +58,7 @@ class Job:
 
     def __init__(self, app: engine.App, settings: Settings) -> None:
         self.app, self.settings = app, settings
-        self.objects = Objects(settings)
+        self.objects = Objects(settings, make=False)
         self.running = 0
         self._last = time.monotonic()
         worker = settings.worker
