@@ -13,7 +13,7 @@ import shutil
 import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
@@ -45,12 +45,17 @@ class Unavailable(Exception):
 
 
 class Objects:
-    """The object storage of an installation. Everything raises Unavailable while it is away."""
+    """The object storage of an installation. Everything raises Unavailable while it is away.
 
-    def __init__(self, settings: Settings) -> None:
+    `make`: whether a folder that is not there is made. Who only reads what others stored takes its absence for an outage.
+    """
+
+    def __init__(self, settings: Settings, make: bool = True) -> None:
         url = settings.objects_url
         self._root = Path(unquote(urlparse(url).path)) if url.startswith("file:") else None
-        self._store: Any = _opened(settings, self._root)
+        self._settings = settings
+        if self._root is not None and make:
+            self._root.mkdir(parents=True, exist_ok=True)
 
     async def put(self, path: str, chunks: AsyncIterator[bytes]) -> None:
         """Stores a stream in constant memory; when the stream raises, nothing is stored."""
@@ -118,6 +123,11 @@ class Objects:
         A process that is killed while it stores a file leaves them, and the store neither lists nor removes them.
         """
         return 0 if self._root is None else await asyncio.to_thread(self._sweep, self._root, seconds)
+
+    @cached_property
+    def _store(self) -> Any:
+        self._look()
+        return _opened(self._settings, self._root)
 
     @contextlib.contextmanager
     def _answering(self, path: str) -> Iterator[None]:
@@ -212,5 +222,5 @@ def _s3(url: str, region: str, endpoint: str) -> Any:
 
 def _opened(settings: Settings, root: Path | None) -> Any:
     if root is not None:
-        return LocalStore(root, mkdir=True)
+        return LocalStore(root)
     return _s3(settings.objects_url, settings.objects.region, settings.objects.endpoint)

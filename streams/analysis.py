@@ -62,7 +62,7 @@ class Job:
 
     def __init__(self, app: engine.App, settings: Settings) -> None:
         self.app, self.settings = app, settings
-        self.objects, self.contracts = Objects(settings), Contracts(settings)
+        self.objects, self.contracts = Objects(settings, make=False), Contracts(settings)
         self.running = 0
         self._last = time.monotonic()
         worker = settings.worker

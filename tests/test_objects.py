@@ -124,6 +124,17 @@ async def test_a_folder_that_went_away_is_an_outage_and_not_an_absence(folder: P
     assert await local.read("chats/a") == b"1"
 
 
+async def test_one_who_starts_while_the_folder_is_away_does_not_make_an_empty_one(folder: Path, local: Objects) -> None:
+    await local.write("chats/a", b"1")
+    move(folder, "away")
+    late = Objects(Settings(objects={"url": folder.as_uri()}), make=False)  # type: ignore[arg-type]
+    with pytest.raises(Unavailable):
+        await late.read("chats/a")
+    assert left(folder) == []
+    move(folder.with_name("away"), folder.name)
+    assert await late.read("chats/a") == b"1"
+
+
 async def test_s3_keeps_reads_and_removes(s3: S3, tmp_path: Path) -> None:
     objects = Objects(Settings())
 
