@@ -11,7 +11,7 @@
 # Output seen:
 #   python's checker: compatible
 #   java's checker: COMPATIBLE
-#   written 1.23 and 2026-01-01T00:00:00Z, java reads 0.123 and 1970-01-21T10:55:12Z
+#   written 1.23 and 2026-01-01T00:00:00Z, java reads 0.123 and 1970-01-21T10:53:45Z
 #
 # Surprising because the check of a schema registry is the reason why one dares to deploy a changed schema, and this one changes every number
 # that is already in the log without an error.
