@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import os
+import re
 import subprocess
 import sys
+import tomllib
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -101,3 +105,26 @@ def test_every_command_tells_what_it_does() -> None:
             [sys.executable, "-m", "cli", *word, "--help"], capture_output=True, text=True, check=False, cwd=ROOT
         )
         assert done.returncode == 0 and len(done.stdout) > 100, word
+
+
+FINDINGS = sorted((ROOT / "findings").glob("*.sh"))
+
+
+@pytest.mark.parametrize("script", FINDINGS, ids=lambda script: script.stem)
+def test_a_finding_runs_by_itself_states_its_versions_and_is_listed(script: Path) -> None:
+    text = script.read_text()
+    head = text[: text.index("set -euo pipefail")]
+    missing = [part for part in ("Seen on", "Behaviour.", "Output seen", "Surprising") if part not in head]
+    assert os.access(script, os.X_OK) and not missing
+    assert re.search(r"^# Versions?: .*\d+\.\d+\.\d+", head, re.MULTILINE)
+    assert re.search(r"^(python|java)_packages .*[=:]\d+\.\d+", text, re.MULTILINE) or "=${1:-" in text
+    assert re.search(r"^within \d+ ", text, re.MULTILINE)
+    assert f"`{script.name}`" in (ROOT / "findings" / "README.md").read_text()
+
+
+def test_findings_are_not_packaged_and_import_nothing_of_ours() -> None:
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
+    packages = tools["setuptools"]["packages"]["find"]["include"]
+    assert FINDINGS and not any(fnmatch("findings", pattern) for pattern in packages)
+    ours = "|".join(pattern.rstrip("*") for pattern in packages)
+    assert not [script for script in FINDINGS if re.search(rf"^\s*(from|import) ({ours})\b", script.read_text(), re.M)]
