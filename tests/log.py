@@ -14,7 +14,7 @@ from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 from schemas import UsageRecorded
 from schemas.wire import Record, encode
-from tests.conftest import System
+from tests.conftest import PATIENCE, System
 
 
 def usage(user: str, id: str = "", quantity: str = "1", meter: str = "calls", **more: object) -> UsageRecorded:
@@ -26,7 +26,7 @@ def produce(system: System, topic: str, record: Record, partition: int | None = 
     producer = Producer({"bootstrap.servers": system.kafka.bootstrap, "partitioner": "murmur2_random", "acks": "all"})
     where = {} if partition is None else {"partition": partition}
     producer.produce(topic, record.value, record.key, headers=list(record.headers), **where)
-    assert producer.flush(10) == 0
+    assert producer.flush(PATIENCE) == 0
 
 
 def send(system: System, event: UsageRecorded) -> Record:
@@ -39,11 +39,11 @@ def records(system: System, topic: str) -> Iterator[Message]:
     """Everything on a topic, from the beginning to its present end."""
     consumer = Consumer({"bootstrap.servers": system.kafka.bootstrap, "group.id": uuid.uuid4().hex, "enable.partition.eof": True,
                          "enable.auto.commit": False})  # fmt: skip
-    partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+    partitions = consumer.list_topics(topic, timeout=PATIENCE).topics[topic].partitions
     consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
     ended = 0
     while ended < len(partitions):
-        message = consumer.poll(10)
+        message = consumer.poll(PATIENCE)
         assert message is not None, f"{topic} does not answer"
         if message.error():
             ended += 1

@@ -258,7 +258,7 @@ def test_a_caller_who_goes_away_in_the_middle_leaves_nothing(
     content = sample + b" " * size
     with spoken(system, edge, length) as connection:
         connection.sendall(content if "Content" in length else b"%x\r\n%s\r\n" % (len(content), content))
-    assert eventually(lambda: not files(system, edge), 5)
+    assert eventually(lambda: not files(system, edge))
     nothing_left(system, edge, sample)
 
 
@@ -327,7 +327,7 @@ def test_a_retry_does_not_bring_back_a_deleted_chat(system: System, edge: httpx.
     gone = edge.delete(f"/v1/chats/{chat_id}")
     assert edge.get("/v1/chats", params={"after": gone.headers["Soulfra-Position"], "wait": "10s"}).status_code == 200
     assert "deleted" in problem(edge.post("/v1/chats", content=sample, headers=key), 409)["detail"]
-    assert eventually(lambda: not files(system, edge), 5)
+    assert eventually(lambda: not files(system, edge))
 
 
 # Events

@@ -26,9 +26,9 @@ from streams import engine
 from streams.engine import Options, Refused, Stopped
 from streams.engine.app import refusals
 from streams.engine.codec import codec as engine_codec
-from tests.conftest import System
+from tests.conftest import PATIENCE, System
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
 PARTITIONS = 3
 
 
@@ -63,7 +63,7 @@ class Topics:
         producer = Producer({"bootstrap.servers": self.bootstrap, "partitioner": "murmur2_random"})
         for event in events:
             producer.produce(self[name], raw or json.dumps(event), str(event["user"]).encode())
-        assert producer.flush(20) == 0
+        assert producer.flush(PATIENCE) == 0
 
     def read(self, name: str, whole: str = "") -> list[Any]:
         """Committed records; `whole` is a name that is not ours to prefix."""
@@ -72,7 +72,7 @@ class Topics:
         consumer.assign([TopicPartition(whole or self[name], n, 0) for n in range(PARTITIONS)])
         found, ended = [], 0
         while ended < PARTITIONS:
-            message = consumer.poll(10)
+            message = consumer.poll(PATIENCE)
             assert message is not None
             if message.error():
                 ended += 1
@@ -126,7 +126,7 @@ async def running(app: engine.App) -> AsyncIterator[None]:
         await app.stop()
 
 
-async def until(true: Callable[[], Any], within: float = 30.0) -> Any:
+async def until(true: Callable[[], Any], within: float = PATIENCE) -> Any:
     deadline = time.monotonic() + within
     while not (found := true()) and time.monotonic() < deadline:  # noqa: ASYNC110
         await asyncio.sleep(0.02)

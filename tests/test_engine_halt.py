@@ -15,7 +15,7 @@ from streams.engine import Unready
 from tests.conftest import System
 from tests.test_engine import Topics, drained, events, made, running, source, truth, until
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
 N = 900
 Ready = Callable[[Any], bool]
 

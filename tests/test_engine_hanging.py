@@ -20,7 +20,7 @@ from streams.engine.hanging import OFFSETS, Hanging, Transactions
 from tests.markers import without_markers
 from tests.test_engine import PARTITIONS, Topics, drained, events, made, running, source, truth, until
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
 SHORT = Options(transaction_timeout=1.0, held_back=0.5)
 NAMES = ("in", "out", "in.dlq")
 

@@ -222,7 +222,7 @@ def test_without_the_compiled_part_everything_is_the_same() -> None:
     )
     words = ["-q", "-x", "-p", "no:cacheprovider", "tests/test_engine_rows.py", "tests/test_engine.py", "-k", chosen]
     done = subprocess.run(
-        [sys.executable, "-c", PURE, *words], capture_output=True, text=True, timeout=150, check=False
+        [sys.executable, "-c", PURE, *words], capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stdout[-3000:]
     assert "passed" in done.stdout

@@ -190,7 +190,7 @@ def test_one_id_joins_the_log_lines_of_an_upload_across_processes(
         assert lines and lines[0]["trace.id"] == trace and lines[0]["service.name"] == f"soulfra-{part}"
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 def test_a_chat_that_would_take_the_machines_memory_fails_alone(
     system: System, edge: httpx.Client, sample: bytes
 ) -> None:

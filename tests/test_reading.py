@@ -237,6 +237,6 @@ def test_without_the_compiled_part_everything_is_the_same() -> None:
     pure = "import sys; sys.modules['soulfra._quick'] = None; import pytest; sys.exit(pytest.main(sys.argv[1:]))"
     words = ["-q", "-x", "-p", "no:cacheprovider", "tests/test_insights.py", "tests/test_formats.py"]
     done = subprocess.run(
-        [sys.executable, "-c", pure, *words], capture_output=True, text=True, timeout=170, check=False
+        [sys.executable, "-c", pure, *words], capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stdout[-3000:]

@@ -210,7 +210,7 @@ async def test_what_is_remembered_is_bounded(server: Server) -> None:
 
 
 @pytest.mark.kafka
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_an_event_waits_for_its_registry_while_other_topics_go_on_and_a_worker_that_waits_too_long_says_so(
     system: System, server: Server, sample: bytes
 ) -> None:
@@ -229,7 +229,7 @@ def test_an_event_waits_for_its_registry_while_other_topics_go_on_and_a_worker_t
 
     before = server.asked[ID]
     system.begin("tables", SOULFRA_REGISTRY__URL=server.url)
-    assert eventually(lambda: server.asked[ID] > before + 1, 90)
+    assert eventually(lambda: server.asked[ID] > before + 1)
     with system.client(user=user) as client:
         chat = client.post("/v1/chats", content=sample).raise_for_status().json()["chat_id"]
         done = client.get(f"/v1/chats/{chat}", params={"until": "trust", "wait": "30s"}).raise_for_status().json()
@@ -239,7 +239,7 @@ def test_an_event_waits_for_its_registry_while_other_topics_go_on_and_a_worker_t
         def meters() -> set[str]:
             return {meter["meter"] for meter in client.get("/v1/users/me/usage").json()["meters"]}
 
-        assert eventually(lambda: "m" in meters(), 60), meters()
+        assert eventually(lambda: "m" in meters()), meters()
     assert dead(system, "usage.recorded", record.key) == []
     system.kill("tables", signal.SIGTERM)
     system.restart("tables")

