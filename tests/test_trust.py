@@ -170,9 +170,8 @@ def naive(row: trust.TrustRow, evidence: list[trust.Evidence]) -> list[tuple[dat
             days.setdefault(e.at.date(), []).append(e)
         r = s = 0
         for of_day in days.values():
-            share = SCALE if len(of_day) <= 3 else SCALE * 3 // len(of_day)
-            r += sum(e.r * (weight(e.at) * share // SCALE) for e in of_day)
-            s += sum(e.s * (weight(e.at) * share // SCALE) for e in of_day)
+            n, day_r, day_s = len(of_day), *(sum(getattr(e, side) * weight(e.at) for e in of_day) for side in "rs")
+            r, s = (r + day_r, s + day_s) if n <= 3 else (r + day_r * 3 // n, s + day_s * 3 // n)
         now = score(row.prior, Sums(r, s), at)
         reached = max([n for n, rule in enumerate(RULES, 1) if fits(rule, now, at - row.since)], default=0)
         place = LADDER.index(held)

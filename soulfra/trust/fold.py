@@ -12,7 +12,7 @@ import msgspec
 from schemas.chat import AnalysisDone
 from schemas.trust import Tier
 from schemas.user import Standing, UserRegistered
-from soulfra.trust.history import begin, days_of, walked
+from soulfra.trust.history import begin, days_of, span_of, start_of, walked
 from soulfra.trust.model import PRIORS, Sums, ages, score, weigh
 from soulfra.trust.rows import (
     EVIDENCE_A_DAY,
@@ -55,7 +55,7 @@ def registered(store: Store, event: UserRegistered) -> Change | None:
     since = min(before.since or event.time, event.time).astimezone(UTC)
     row = msgspec.structs.replace(before, prior=prior, since=since)
     if row != before:
-        _refold(store, row, row.months[:1])
+        _refold(store, row, "")
     return _change(before, _head(store), "identity") if _moved(before, _head(store)) else None
 
 
@@ -67,23 +67,22 @@ def analysed(store: Store, done: AnalysisDone) -> Change:
     if isinstance(known, ContentRow) and known.order <= new.order:
         return _unchanged(before, "repeated")
     store.put(key, ContentRow(new.at, new.id))
-    affected = {month_of(new.at)}
     row = msgspec.structs.replace(before, since=min(before.since or new.at, new.at))
     if isinstance(known, ContentRow):
-        row = _taken_out(store, row, known, new.content)
-        affected.add(month_of(known.at))
+        row = _take_out(store, row, known, new.content)
     row, counts = _put_in(store, row, new)
-    if not counts and not isinstance(known, ContentRow):
-        store.put(HEAD, row)
-        return _unchanged(row, "day_full")
-    moves = _refold(store, row, affected if row.since == before.since else row.months[:1])
+    if not counts and known is None:
+        return _unchanged(before, "day_full")
+    in_order = known is None and (before.last is None or before.last.order < new.order)
+    if in_order and before.months:
+        moves = _append(store, row, day_of(new.at))
+    else:
+        moved = [month_of(at) for at in (new.at, known.at if isinstance(known, ContentRow) else new.at)]
+        moves = _refold(store, row, min(moved) if row.since == before.since else "")
     after = _head(store)
-    newest = before.last is None or (counts and known is None and before.last.order < new.order)
-    return (
-        Change(before.share, after.share, after.tier, _parts(before, moves))
-        if newest
-        else _change(before, after, "late")
-    )
+    if in_order:
+        return Change(before.share, after.share, after.tier, _parts(before, moves))
+    return _change(before, after, "late")
 
 
 def passed(store: Store, at: datetime) -> Change | None:
@@ -92,7 +91,7 @@ def passed(store: Store, at: datetime) -> Change | None:
     due = [midnight for midnight in ages(before.since) if midnight <= at] if before.since and before.months else []
     if not due or (before.until and before.until >= max(due)):
         return None
-    moves = _refold(store, msgspec.structs.replace(before, until=max(due)), before.months[-1:])
+    moves = _end(store, msgspec.structs.replace(before, until=max(due)))
     after = _head(store)
     return Change(before.share, after.share, after.tier, _parts(before, moves)) if _moved(before, after) else None
 
@@ -135,7 +134,7 @@ def _put_in(store: Store, row: TrustRow, new: Evidence) -> tuple[TrustRow, bool]
     return _write_day(store, row, new.at, kept), True
 
 
-def _taken_out(store: Store, row: TrustRow, known: ContentRow, content: str) -> TrustRow:
+def _take_out(store: Store, row: TrustRow, known: ContentRow, content: str) -> TrustRow:
     """The head row without the evidence that counted for a content so far."""
     kept = [e for e in _day(store, day_of(known.at)) if e.content != content]
     return _write_day(store, row, known.at, kept)
@@ -166,34 +165,55 @@ def _put_or_remove(store: Store, sub: str, row: TrustRows | None) -> None:
         store.remove(sub)
 
 
-# -- from a month on
+# -- folding again
 
 
-def _refold(store: Store, row: TrustRow, affected: Iterable[str]) -> list[Move]:
-    """Folds the evidence from the first of these months on, and writes the head row; the moves since then."""
-    first = min(affected, default="")
-    months = [month for month in row.months if month >= first]
+def _append(store: Store, row: TrustRow, day: str) -> list[Move]:
+    """Goes on from the newest day to a day that is no older, and writes the head row; the moves since that day's start."""
     moves: list[Move] = []
-    earlier = [month for month in row.months if month < first]
-    state = _end_of(store, row, earlier[-1]) if earlier else begin(row)
+    if day != row.day:
+        state, days, since = row.start, _rows_of(store, [row.day]), start_of(row.day)
+        if (month := day[:7]) != row.day[:7]:
+            moves, state = walked(row, state, days, since, start_of(month))
+            store.put(month, MonthRow(state, _month(store, month).days))
+            days, since = [], start_of(month)
+        more, state = walked(row, state, days, since, start_of(day))
+        moves += more
+        row = msgspec.structs.replace(row, day=day, start=state)
+    return moves + _end(store, row)
+
+
+def _refold(store: Store, row: TrustRow, first: str) -> list[Move]:
+    """Folds all evidence from a month on, and writes the head row; the moves since then."""
+    earlier, months = [m for m in row.months if m < first], [m for m in row.months if m >= first]
+    state = _walk_month(store, row, earlier[-1])[1] if earlier else begin(row)
+    moves: list[Move] = []
     for month in months:
         store.put(month, MonthRow(state, _month(store, month).days))
-        walk, state = walked(row, month, state, _days(store, month))
-        moves += walk
-    last = moves[-1] if moves else _last_of(store, row, earlier)
-    evidence = score(row.prior, Sums(state.r, state.s), last.at).evidence if last else 0
+        more, state = _walk_month(store, row, month)
+        moves += more
+    if not row.months:
+        store.put(HEAD, msgspec.structs.replace(row, last=None, evidence=0, day="", start=State()))
+        return moves
+    month = row.months[-1]
+    *before, day = days_of(month, _month(store, month))
+    start = walked(row, _month(store, month).start, _rows_of(store, before), start_of(month), start_of(day))[1]
+    _end(store, msgspec.structs.replace(row, day=day, start=start))
+    return moves
+
+
+def _end(store: Store, row: TrustRow) -> list[Move]:
+    """Folds the newest day, and writes the head row; the day's moves."""
+    moves, state = walked(row, row.start, _rows_of(store, [row.day]), start_of(row.day), None)
+    last = moves[-1]
+    evidence = score(row.prior, Sums(state.r, state.s), last.at).evidence
     store.put(HEAD, msgspec.structs.replace(row, last=last, evidence=evidence))
     return moves
 
 
-def _last_of(store: Store, row: TrustRow, months: list[str]) -> Move | None:
-    if not months:
-        return None
-    return walked(row, months[-1], _month(store, months[-1]).start, _days(store, months[-1]))[0][-1]
-
-
-def _end_of(store: Store, row: TrustRow, month: str) -> State:
-    return walked(row, month, _month(store, month).start, _days(store, month))[1]
+def _walk_month(store: Store, row: TrustRow, month: str) -> tuple[list[Move], State]:
+    month_row = _month(store, month)
+    return walked(row, month_row.start, _rows_of(store, days_of(month, month_row)), *span_of(row, month))
 
 
 def _month(store: Store, month: str) -> MonthRow:
@@ -202,6 +222,5 @@ def _month(store: Store, month: str) -> MonthRow:
     return row
 
 
-def _days(store: Store, month: str) -> list[DayRow]:
-    days = [store.get(day) for day in days_of(month, _month(store, month))]
-    return [day for day in days if isinstance(day, DayRow)]
+def _rows_of(store: Store, days: Iterable[str]) -> list[DayRow]:
+    return [row for day in days if isinstance(row := store.get(day), DayRow)]

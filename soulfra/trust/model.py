@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
@@ -76,11 +75,17 @@ def score(prior: int, sums: Sums, at: datetime) -> Score:
     return Score((r + prior * PRIOR_WEIGHT) * 100_000 // total, r + s)
 
 
-def summed(day: Sequence[Evidence]) -> Sums:
-    """One day's evidence, weighted. The cap holds for the day's total, so order does not matter."""
-    share = SCALE if len(day) <= UPLOADS_A_DAY else SCALE * UPLOADS_A_DAY // len(day)
-    weighted = [(evidence, weight(evidence.at) * share // SCALE) for evidence in day]
-    return Sums(sum(e.r * w for e, w in weighted), sum(e.s * w for e, w in weighted))
+def weighted(evidence: Evidence) -> Sums:
+    """What one upload says, by its age."""
+    by = weight(evidence.at)
+    return Sums(evidence.r * by, evidence.s * by)
+
+
+def capped(day: Sums, uploads: int) -> Sums:
+    """What the evidence of one day comes to: more than three uploads share the weight of three."""
+    if uploads <= UPLOADS_A_DAY:
+        return day
+    return Sums(day.r * UPLOADS_A_DAY // uploads, day.s * UPLOADS_A_DAY // uploads)
 
 
 @lru_cache(16_384)

@@ -60,12 +60,17 @@ class State(msgspec.Struct, frozen=True):
 
 
 class TrustRow(msgspec.Struct, frozen=True, tag="person"):
-    """A person's head row: what all their evidence comes to. `share` and `evidence` are as of the last move."""
+    """A person's head row: what all their evidence comes to. `share` and `evidence` are as of the last move.
+
+    What comes in order is folded from the start of the newest day, what comes late from the start of its month.
+    """
 
     prior: int = 400
     since: datetime | None = None
     until: datetime | None = None  # the last midnight at which an age was reached, as far as ticks have passed
     months: tuple[str, ...] = ()  # those with evidence
+    day: str = ""  # the newest with evidence
+    start: State = State()  # what stood at its start
     evidence: int = 0  # R + S, thousandths
     last: Move | None = None
 
