@@ -13,15 +13,15 @@ Store = Literal["memory", "rocksdb"]
 
 def register(app: typer.Typer) -> None:
     bench = typer.Typer(help="Measure it here.", no_args_is_help=True)
-    bench.command()(journey)
-    bench.command()(faults)
-    bench.command()(anchor)
-    bench.command()(stream)
-    bench.command()(chat)
+    bench.command("journey")(measure_journey)
+    bench.command("faults")(measure_faults)
+    bench.command("anchor")(measure_anchor)
+    bench.command("stream")(measure_stream)
+    bench.command("chat")(measure_chat)
     app.add_typer(bench, name="bench")
 
 
-def journey(as_json: Json = False, rounds: Annotated[int, typer.Option(min=1, max=100)] = 5) -> None:
+def measure_journey(as_json: Json = False, rounds: Annotated[int, typer.Option(min=1, max=100)] = 5) -> None:
     """Upload to readable report, memory of the edge under a 100 MB upload, idle memory; against the running Soulfra."""
     from cli.bench.journey import measure
     from cli.bench.table import report
@@ -35,7 +35,7 @@ def journey(as_json: Json = False, rounds: Annotated[int, typer.Option(min=1, ma
         typer.echo(f"{row['workload']:<48} {row['median']:>10} {row['unit']:<5} of {row['values']}")
 
 
-def faults(
+def measure_faults(
     as_json: Json = False,
     events: Annotated[int, typer.Option(min=1_000)] = 1_000_000,
     workers: Annotated[int, typer.Option(min=1, max=8)] = 3,
@@ -61,7 +61,7 @@ def faults(
         raise Failed("the tables or the outputs differ from the truth")
 
 
-def anchor(
+def measure_anchor(
     as_json: Json = False,
     events: Annotated[int, typer.Option(min=1_000)] = 300_000,
     kills: Annotated[int, typer.Option(min=0)] = 1,
@@ -87,7 +87,7 @@ def _peers_are_there() -> None:
         raise Failed("the peers have an environment of their own; make it with `python3 cli/setup.py bench`")
 
 
-def stream(
+def measure_stream(
     as_json: Json = False,
     events: Annotated[int, typer.Option(min=10_000)] = 1_000_000,
     rounds: Annotated[int, typer.Option(min=1, max=20)] = 5,
@@ -114,7 +114,7 @@ def stream(
         typer.echo(ratio)
 
 
-def chat(
+def measure_chat(
     as_json: Json = False,
     size: Annotated[int, typer.Option(min=1, max=100, help="Of each export, MB.")] = 100,
     rounds: Annotated[int, typer.Option(min=1, max=20)] = 3,
