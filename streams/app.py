@@ -15,6 +15,7 @@ from config import Settings, metrics
 from schemas import Malformed
 from streams import engine
 from streams.engine import Letter, Stopped
+from streams.engine.recovery import HeldBack
 from topics import Topic
 from topics.broker import client
 
@@ -91,6 +92,15 @@ def failpoint(where: str) -> Callable[[str], None] | None:
     return at_step
 
 
+MEND = "`soulfra doctor --mend` ends a transaction that Kafka has left hanging"
+
+
+def held_back(app: engine.App) -> str:
+    """Whose transactions a take-over waits for, longer than it should have to."""
+    held: str = app.consumer.ownership.held if app.started and app.begun else ""
+    return f"{held}; {MEND}" if held else ""
+
+
 def paused(app: engine.App) -> str:
     """The partitions that wait for a newer release, a sentence each."""
     return "; ".join(sorted(app.consumer.ownership.halted.values()))
@@ -127,4 +137,7 @@ async def _works(app: engine.App) -> None:
         if starting.done():
             starting.result()
         await asyncio.sleep(0.2)
-    raise app.crash_reason if isinstance(app.crash_reason, Stopped) else Stopped(f"Faust crashed: {app.crash_reason!r}")
+    reason = app.crash_reason
+    if isinstance(reason, Stopped):
+        raise Stopped(f"{reason}; {MEND}") if isinstance(reason.__cause__, HeldBack) else reason
+    raise Stopped(f"Faust crashed: {reason!r}")

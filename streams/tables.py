@@ -23,7 +23,7 @@ from schemas import ClockTicked
 from schemas.wire import Record, Unknown, encode
 from streams import app as apps
 from streams import engine
-from streams.app import measure_paused, paused, source
+from streams.app import held_back, measure_paused, paused, source
 from streams.contracts import Contracts
 from streams.engine import Stopped
 from streams.engine.codec import Codec
@@ -46,7 +46,9 @@ async def run(settings: Settings) -> None:
     for topic in TOPICS:
         follow(app, topic, ledger, contracts)
     progress = Progress(app)
-    health = Health(lambda: progress.stuck(settings.worker.stuck_seconds), lambda: unready(app))
+    health = Health(
+        lambda: held_back(app) or progress.stuck(settings.worker.stuck_seconds), lambda: held_back(app) or unready(app)
+    )
     server = serve(settings.telemetry.host, settings.telemetry.tables_port, health)
     try:
         await apps.serve(app, [lambda: watch(app, progress, tables), lambda: tick(app)])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from confluent_kafka import Producer
 from cli.local.kafka import Kafka
 from cli.local.ports import free
 from streams import engine
+from streams.app import held_back, serve
 from streams.engine import Options, Stopped
 from streams.engine.hanging import OFFSETS, Hanging, Transactions
 from tests.markers import without_markers
@@ -85,6 +88,15 @@ async def folded(topics: Topics, folder: Path, n: int, options: Options = SHORT)
         await drained(app, topics, "in", n)
 
 
+async def served(app: engine.App) -> None:
+    """As a worker does, without its hold on the signals."""
+    try:
+        await serve(app, [])
+    finally:
+        for name in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().remove_signal_handler(name)
+
+
 async def test_a_take_over_behind_a_hanging_transaction_says_so_and_ends_and_goes_on_when_it_is_ended(
     kafka: Kafka, topics: Topics, tmp_path: Path
 ) -> None:
@@ -94,15 +106,12 @@ async def test_a_take_over_behind_a_hanging_transaction_says_so_and_ends_and_goe
     place = changelog(topics, "counts"), 1
     without_markers(kafka, [place, (topics["out"], 2)])
     app = folding(topics, tmp_path)
-    await app.start()
-    try:
-        held = await until(lambda: app.consumer.ownership.held)
-        assert f"{place[0]}/1 stands still at offset" in held and "producer" in held and f"{topics.id}-app-" in held
-        assert not app.consumer.ready()
-        assert await until(lambda: app.crashed)
-        assert isinstance(app.crash_reason, Stopped) and f"{place[0]}/1" in str(app.crash_reason)
-    finally:
-        await app.stop()
+    ends = asyncio.ensure_future(served(app))
+    held = await until(lambda: held_back(app))
+    assert f"{place[0]}/1 stands still at offset" in held and "producer" in held and f"{topics.id}-app-" in held
+    assert not app.consumer.ready()
+    with pytest.raises(Stopped, match=r"stands still at offset .*soulfra doctor --mend"):
+        await ends
     left = await hanging(topics)
     assert {one.open.place for one in left} == {place, (topics["out"], 2)}
     assert {one.committed for one in left} == {True}, "its coordinator had decided, and its log says so"
@@ -150,3 +159,11 @@ async def test_a_transaction_that_is_really_open_is_left_alone(topics: Topics, t
     producer.commit_transaction(10)
     read = await until(lambda: topics.read("in"))
     assert [one.value() for one in read] == [b'{"user": 1, "amount": 1, "n": 0}']
+
+
+def test_a_worker_that_is_held_back_is_neither_live_nor_ready_and_names_the_way_out() -> None:
+    ownership = SimpleNamespace(held="")
+    app: Any = SimpleNamespace(started=True, begun=True, consumer=SimpleNamespace(ownership=ownership))
+    assert held_back(app) == ""
+    ownership.held = "usage/3 stands still at offset 7"
+    assert held_back(app).startswith(ownership.held) and "soulfra doctor --mend" in held_back(app)

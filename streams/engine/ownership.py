@@ -177,7 +177,7 @@ class Ownership:
             except Recreated as recreated:
                 raise Stopped(f"{recreated}; its events are gone: restore it, or begin with new tables") from None
             except HeldBack as held:
-                raise Stopped(str(held)) from None
+                raise Stopped(str(held)) from held
             except (KafkaException, Undelivered) as away:
                 log.warning("partitions cannot be taken over yet (%s); trying again", away)
                 self.cluster.renew()
