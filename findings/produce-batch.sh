@@ -52,6 +52,6 @@ rounds = [(cost(loop), cost(batch)) for _ in range(9)]
 by_loop, by_batch = (min(costs) for costs in zip(*rounds))  # the least disturbed round of each
 print(f"a loop over produce(): {by_loop:.0f} ns a message")
 print(f"produce_batch() with its dictionaries: {by_batch:.0f} ns a message")
-sys.exit(0 if by_batch > by_loop else 3)
+sys.exit(0 if by_batch > 0.95 * by_loop else 3)  # machines differ; a gain of a twentieth would be news
 PY
-"$python" "$work/measure.py" || changed "produce_batch() is not slower any more"
+"$python" "$work/measure.py" || changed "produce_batch() is faster than a loop now"
