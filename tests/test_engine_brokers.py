@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from cli.bench.faults import SESSION, Plan, Run
+from cli.bench.faults import APP, SESSION, Plan, Run
 from cli.local.kafka import Kafka
 from cli.local.ports import free
-from tests.conftest import eventually
+from tests.conftest import PATIENCE, eventually
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
 TWO_COPIES = {  # and leaders go back to where they began, two seconds after
@@ -69,13 +70,21 @@ class Rolling(Run):
     """Workers are asked to stop and are started again, one after the other."""
 
     def faults(self) -> None:
-        time.sleep(4)
         for name in sorted(self.workers):
+            assert eventually(self._all_at_work), "not every worker has partitions"
             worker = self.workers[name]
             worker.send_signal(signal.SIGTERM)
-            assert worker.wait(30) == 0, f"{name} does not stop in order"
+            assert worker.wait(PATIENCE) == 0, f"{name} does not stop in order"
             self._start(name)
-            time.sleep(4)
+        assert eventually(self._all_at_work), "not every worker has partitions"
+
+    def _all_at_work(self) -> bool:
+        admin = AdminClient({"bootstrap.servers": self.kafka.bootstrap})
+        try:
+            members = admin.describe_consumer_groups([APP])[APP].result(PATIENCE).members
+        except KafkaException:  # nobody has joined yet
+            return False
+        return sum(bool(member.assignment.topic_partitions) for member in members) == self.plan.workers
 
 
 class First(Kafka):

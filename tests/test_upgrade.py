@@ -19,7 +19,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from api.copy import NOW, Copy
 from api.problem import Problem
 from schemas.wire import Record
-from tests.conftest import PARTS, System, eventually
+from tests.conftest import PARTS, PATIENCE, System, eventually
 from tests.log import produce, records, send, usage
 from topics import CHAT_ROWS, TRUST_ROWS, USAGE_ROWS, Table
 
@@ -167,7 +167,8 @@ def test_rows_that_a_release_cannot_read_stop_its_worker_with_a_sentence(
     produce(system, changelog, Record(b"main/u_1#calls", b'{"meter": 7}', []), 0)
     words = [sys.executable, "-c", NEXT, "worker", "tables"]
     done = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False)
-    AdminClient({"bootstrap.servers": system.kafka.bootstrap}).delete_topics([changelog])[changelog].result(20)
+    admin = AdminClient({"bootstrap.servers": system.kafka.bootstrap})  # kept in a name: its futures die with it
+    admin.delete_topics([changelog])[changelog].result(PATIENCE)
     assert done.returncode == 1 and f"soulfra: table {NEW[1]}: its changelog" in done.stderr, done.stderr[-2000:]
     assert "soulfra reset" in done.stderr and "Traceback" not in done.stderr.rpartition("soulfra: table")[2]
 
