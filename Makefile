@@ -19,8 +19,8 @@ setup: ## Set up what tests and checks need: the locked packages, a Java runtime
 	@$(PYTHON) cli/setup.py dev
 	@$(IN)python -m cli.local.java
 
-test: setup ## Prove everything, on a real broker, Redis server and processes (ARGS="-k trust -x")
-	$(IN)pytest $(ARGS)
+test: setup ## Prove everything, on real brokers, Redis servers and processes, two files at a time (ARGS="-k trust -x")
+	$(IN)pytest -n 2 --dist loadfile $(ARGS)
 
 check: setup ## Format, lint, types, imports and contracts
 	$(IN)ruff format --check .
