@@ -24,6 +24,8 @@ from streams.engine.work import Stopped, Work
 log = logging.getLogger("engine")
 
 GRACE = 1.0  # seconds that a commit may take longer than its transaction may
+# confluent-kafka 2.16 sometimes says SystemError, "returned NULL without setting an exception", when brokers die under a call.
+FAILURES = (KafkaException, Undelivered, TimeoutError, SystemError)
 FENCED = {"_FENCED", "PRODUCER_FENCED", "INVALID_PRODUCER_EPOCH"}
 
 
@@ -81,7 +83,7 @@ class Commits:
             began = time.monotonic()
             try:
                 await self._aside(self._commit, cut, self.keeper, within=self._patience)
-            except (KafkaException, Undelivered, TimeoutError) as failed:
+            except FAILURES as failed:
                 self._failed(cut, failed, time.monotonic() - began)
                 return False
             except BaseException:

@@ -11,18 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from confluent_kafka import Consumer as Client
-from confluent_kafka import KafkaException
 from faust.types import TP
 
 from streams.engine import client
 from streams.engine.batch import Lane
-from streams.engine.commits import Commits
+from streams.engine.commits import FAILURES, Commits
 from streams.engine.delivery import Delivery
 from streams.engine.halt import Halt
 from streams.engine.recovery import HeldBack, Place, Recovery, Recreated
 from streams.engine.rows import Rows, StoredRows
 from streams.engine.shard import Shard
-from streams.engine.transaction import Undelivered
 from streams.engine.work import Stopped, Work
 
 log = logging.getLogger("engine")
@@ -178,7 +176,7 @@ class Ownership:
                 raise Stopped(f"{recreated}; its events are gone: restore it, or begin with new tables") from None
             except HeldBack as held:
                 raise Stopped(str(held)) from held
-            except (KafkaException, Undelivered) as away:
+            except FAILURES as away:
                 log.warning("partitions cannot be taken over yet (%s); trying again", away)
                 self.cluster.renew()
                 await asyncio.sleep(self.options.retry_every)
