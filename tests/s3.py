@@ -73,7 +73,10 @@ class Handler(BaseHTTPRequestHandler):
     def do_PUT(self) -> None:
         content = self.body()
         if upload := self.query.get("uploadId"):
-            self.s3.unfinished[upload][int(self.query["partNumber"])] = content
+            if (parts := self.s3.unfinished.get(upload)) is None:  # aborted while this part was on its way
+                self.reply(404, b"<Error><Code>NoSuchUpload</Code></Error>")
+                return
+            parts[int(self.query["partNumber"])] = content
         else:
             self.s3.objects[self.name] = content
         self.reply(200, ETag=f'"{hashlib.md5(content).hexdigest()}"')  # noqa: S324
