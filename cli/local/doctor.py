@@ -21,6 +21,7 @@ from cli.local.valkey import found_server, pongs
 from config import Settings, settings
 from config.explain import is_set
 
+EXPECTED = 10.0  # seconds that a broker which should be there may take to answer
 ENOUGH_DISK = 2 * 1024**3  # bytes; the environment and the jars take half of it
 
 
@@ -42,7 +43,7 @@ def findings() -> list[Finding]:
         found.append(_redis_server())
     found += [_version(home), _running(home), _disk(home), *_sizes(home), *_bucket(now)]
     found += _answering(now) if home.running else _ports(now)
-    if serves(serving(now).kafka.bootstrap):
+    if serves(serving(now).kafka.bootstrap, EXPECTED if home.running or is_set("kafka.bootstrap") else 2.0):
         found += [*transactions(now), *_leftovers(now)]
     return found
 
