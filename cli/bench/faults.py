@@ -27,7 +27,7 @@ from cli.errors import Failed
 from cli.local.kafka import Kafka
 from cli.local.ports import free
 from streams.app import FAILPOINT
-from streams.engine.hanging import OFFSETS, Transactions
+from streams.engine.hanging import OFFSETS, Hanging, Transactions
 
 APP = "exact"
 PARTITIONS, KEYS = 8, 2_000
@@ -280,14 +280,10 @@ class Watch(threading.Thread):
                 mend()
 
 
-async def mended(bootstrap: str) -> list[Any]:
+async def mended(bootstrap: str) -> list[Hanging]:
     """Ends what hangs in the topics of this bench."""
     async with Transactions({"bootstrap.servers": bootstrap}) as transactions:
-        names = [f"{APP}-in", f"{APP}-out", f"{APP}-totals-changelog", OFFSETS]
-        left = await transactions.hanging(transactions.partitions(names), f"{APP}-")
-        for one in left:
-            await transactions.end(one)
-        return left
+        return await transactions.mend([f"{APP}-in", f"{APP}-out", f"{APP}-totals-changelog", OFFSETS], f"{APP}-")
 
 
 def reader(bootstrap: str) -> Consumer:

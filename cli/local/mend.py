@@ -10,7 +10,7 @@ from cli.local.ports import serving
 
 if TYPE_CHECKING:
     from config import Settings
-    from streams.engine.hanging import Hanging, Transactions
+    from streams.engine.hanging import Hanging
 
 
 def hanging(now: Settings) -> list[Hanging]:
@@ -24,29 +24,22 @@ def mend(now: Settings) -> list[Hanging]:
 
 
 async def _run(now: Settings, end: bool) -> list[Hanging]:
+    """In the catalogue's topics; in the group's offsets only those of our own workers."""
     from aiokafka.errors import KafkaError
 
-    from streams.engine.hanging import Transactions
+    from streams.engine.hanging import OFFSETS, Transactions
+    from topics import TABLES_APP, everything
     from topics.broker import client
 
     kafka = serving(now).kafka
+    topics, own = [*everything(), OFFSETS], f"{TABLES_APP}-"
     try:
         async with Transactions(client(kafka, "doctor")) as transactions:
-            left = await _own(transactions)
             if end:
-                for one in left:
-                    await transactions.end(one)
-            return left
+                return await transactions.mend(topics, own)
+            return await transactions.hanging(transactions.partitions(topics), own)
     except (KafkaError, OSError, TimeoutError) as refused:
         raise Failed(
             f"transactions at {kafka.bootstrap} cannot be looked at ({refused or type(refused).__name__}); is the broker "
             "running, and may this user describe topics and transactional ids and, to end a transaction, alter the cluster?"
         ) from None
-
-
-async def _own(transactions: Transactions) -> list[Hanging]:
-    """In the catalogue's topics; in the group's offsets only those of our own workers."""
-    from streams.engine.hanging import OFFSETS
-    from topics import TABLES_APP, everything
-
-    return await transactions.hanging(transactions.partitions([*everything(), OFFSETS]), f"{TABLES_APP}-")

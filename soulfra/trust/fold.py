@@ -77,8 +77,8 @@ def analysed(store: Store, done: AnalysisDone) -> Change:
     if in_order and before.months:
         moves = _append(store, row, day_of(new.at))
     else:
-        moved = [month_of(at) for at in (new.at, known.at if isinstance(known, ContentRow) else new.at)]
-        moves = _refold(store, row, min(moved) if row.since == before.since else "")
+        earliest = min(new.at, known.at) if isinstance(known, ContentRow) else new.at
+        moves = _refold(store, row, month_of(earliest) if row.since == before.since else "")
     after = _head(store)
     if in_order:
         return Change(before.share, after.share, after.tier, _parts(before, moves))

@@ -173,6 +173,13 @@ class Transactions:
                 for _, error, _ in partitions:
                     _check(error)
 
+    async def mend(self, topics: Collection[str], own: str) -> list[Hanging]:
+        """Ends those of `hanging` in these topics, where they exist; returns them."""
+        hanging = await self.hanging(self.partitions(topics), own)
+        for one in hanging:
+            await self.end(one)
+        return hanging
+
     async def _judged(self, at: OpenTransaction, state: State | None) -> Hanging:
         if state is None:
             return Hanging(at, "", "", None)
