@@ -630,6 +630,37 @@ async def test_what_a_failed_commit_held_is_read_again_and_nothing_is_committed_
     assert sorted(json.loads(one.value()) for one in topics.read("out")) == list(range(300))
 
 
+def fence(topics: Topics, app: engine.App) -> None:
+    """What a worker of the same name does, and what a call does that was given up and is still on its way."""
+    for number in range(2):
+        name = f"{app.conf.id}-{app.engine.instance}-{number}"
+        Producer({"bootstrap.servers": topics.bootstrap, "transactional.id": name}).init_transactions(PATIENCE)
+
+
+@pytest.mark.parametrize("given_up", [True, False])
+async def test_only_who_gave_no_call_up_takes_a_fence_for_another_worker(
+    topics: Topics, tmp_path: Path, given_up: bool
+) -> None:
+    """Seen when a broker was killed on a busy machine: the worker fenced itself, and ended for want of a name of its own."""
+    topics.create("in", "out", "in.dlq")
+    topics.send("in", events(90)[:30])
+    app = made(topics, tmp_path)
+    counting(app, topics)
+    async with running(app):
+        await drained(app, topics, "in", 30)
+        if given_up:
+            app.consumer.commits._given_up = time.monotonic()
+        await asyncio.to_thread(fence, topics, app)
+        topics.send("in", events(90)[30:])
+        if not given_up:
+            assert await until(lambda: app.crashed, 60) and "same instance name" in str(app.crash_reason)
+            return
+        await drained(app, topics, "in", 90)
+        assert not app.crashed
+    assert topics.table("sums") == truth(events(90))
+    assert sorted(json.loads(one.value()) for one in topics.read("out")) == list(range(90))
+
+
 async def test_memory_is_bounded_by_the_options_and_not_by_the_lag(topics: Topics, tmp_path: Path) -> None:
     topics.create("in")
     topics.send("in", events(30_000))

@@ -23,10 +23,10 @@ from streams.engine.work import Stopped, Work
 
 log = logging.getLogger("engine")
 
+LATE = 60.0  # seconds in which a broker may still come to a call that was given up, and fence whoever came after it
 GRACE = 1.0  # seconds that a commit may take longer than its transaction may
 # confluent-kafka 2.16 sometimes says SystemError, "returned NULL without setting an exception", when brokers die under a call.
 FAILURES = (KafkaException, Undelivered, TimeoutError, SystemError)
-FENCED = {"_FENCED", "PRODUCER_FENCED", "INVALID_PRODUCER_EPOCH"}
 
 
 class Commits:
@@ -45,6 +45,7 @@ class Commits:
         self._aside = Aside("engine commit")
         self._one = asyncio.Lock()
         self._failures = 0  # in a row
+        self._given_up = -LATE  # when a call was left to itself last, by the monotonic clock
         self.stepped = 0.0  # when the take-over under way came one step further
 
     @cached_property
@@ -141,6 +142,7 @@ class Commits:
     def _failed(self, cut: Cut, failed: BaseException, seconds: float) -> None:
         """Whether the transaction was committed is not known: the producer goes, the rows are read back."""
         self._failures += 1
+        fenced = self.keeper.fenced
         if isinstance(failed, TimeoutError):
             del self.keeper  # its thread may be in there for ever; the next has the same transactional id and fences it
         self._lose()
@@ -150,17 +152,27 @@ class Commits:
         for output in cut.outputs:
             if output[-1] is not None and (self.exactly or output[0] != OUTSIDE):
                 output[-1].failed(failed)
-        if _fenced(failed) and seconds < self.options.transaction_timeout:  # later it was the broker that gave it up
+        if not fenced:
+            self._given_up = time.monotonic()
+        elif self._by_another(seconds):
             raise Stopped("another worker runs under the same instance name; give each its own") from failed
         if self._failures >= self.options.commit_attempts:
             raise Stopped(f"nothing could be committed {self._failures} times in a row, the last time with: {failed}")
         log.warning("a commit failed (%r); reading the tables back", failed)
+
+    def _by_another(self, seconds: float) -> bool:
+        """Whether it was another worker that fenced a commit of so many seconds: a slower one was given up by the broker, and
+        after a call that we gave up it may be that call which fences us (`init_transactions` goes on in the client)."""
+        return seconds < self.options.transaction_timeout and time.monotonic() - self._given_up > LATE
 
     async def take_over(self, recovery: Recovery, told: Callable[[], None]) -> None:
         """Reads shards back; `told` is called after each step. Raises KafkaException, Undelivered or Recreated."""
         self.stepped = time.monotonic()
         try:
             await self._aside(self._take_over, recovery, told)
+        except FAILURES:
+            self._given_up = time.monotonic()
+            raise
         finally:
             self.stepped = 0.0
 
@@ -183,9 +195,3 @@ class Commits:
 
     def end(self) -> None:
         self._aside.end()
-
-
-def _fenced(failed: BaseException) -> bool:
-    """Whether another producer took this one's name."""
-    error: Any = failed.args[0] if failed.args else None
-    return isinstance(failed, KafkaException) and error.name() in FENCED
