@@ -22,6 +22,7 @@ from schemas import AnalysisRequested
 from soulfra.upload import ChatRow
 from topics import CHAT_ROWS
 from topics.copy import progress_key
+from topics.place import partition_of
 
 log_ = logging.getLogger("soulfra.edge")
 router = APIRouter(prefix="/v1/chats", tags=["chats"])
@@ -53,7 +54,8 @@ async def analyse(
     if not await objects.exists(event.pointer):
         raise Problem(409, "the uploaded file is gone; upload it again")
     with contextlib.suppress(RedisError, OSError):
-        await copy.redis.delete(progress_key(id))  # of the attempt before
+        partition = partition_of(caller.key, copy.partitions)
+        await copy.redis.delete(progress_key(partition, id))  # of the attempt before
     position = await log.publish(event, TRACE.get())
     log_.info("chat %s is to be analysed again, attempt %d, at %s", id, event.attempt, position)
     return _answer(id, event.attempt, str(position))

@@ -6,44 +6,56 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 
 from fastapi import FastAPI, Request, Response
 
 from api import again, chats, events, people, problem, system, trust
+from api.admission import Admission
 from api.auth import Verifier
 from api.copy import Copy
 from api.leftover import Leftover
 from api.leftovers import Leftovers
 from api.log import Log
+from api.progress import Progress
+from api.stopping import Door, Stopping
 from config import Settings, metrics, telemetry
 from config import settings as configured
 from config.objects import Objects
-from config.telemetry import TRACE, Health, new_trace
+from config.telemetry import TRACE, Health, Heartbeat, new_trace
 from schemas.extensions import is_traceparent
-from topics.plan import check
 
+UNREADY_WITHIN = 3.0  # seconds
 HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 
 
 def make(settings: Settings | None = None) -> FastAPI:
     """The ASGI application."""
     settings = settings or configured()
-    telemetry.start("edge", settings)
+    telemetry.start("edge", settings.environment, settings.telemetry.log_level)
 
     @asynccontextmanager
     async def wired(app: FastAPI) -> AsyncIterator[None]:
-        await asyncio.to_thread(check, settings)
-        state = app.state
+        state, stopping, heart = app.state, Stopping(settings.edge.drain_seconds), Heartbeat()
+        stopping.listen()
+        state.stopping, state.admission = stopping, Admission(settings.edge)
         state.settings, state.verifier = settings, Verifier(settings)
-        state.log, state.copy, state.objects = Log(settings), Copy(settings), Objects(settings)
+        state.log, state.copy, state.objects = Log(settings), Copy(settings, stopping), Objects(settings)
+        state.progress = Progress(state.copy, stopping)
         state.leftovers = Leftovers(state.objects, settings.objects.unfinished_seconds)
-        sweeping = asyncio.create_task(state.leftovers.run())
+        await state.log.check()
+        beside = [asyncio.create_task(run()) for run in (
+            heart.run, state.leftovers.run, state.progress.run, partial(state.log.until_open, stopping),
+        )]  # fmt: skip
         loop = asyncio.get_running_loop()
-        health = Health(lambda: "", lambda: asyncio.run_coroutine_threadsafe(state.log.away(), loop).result(3))
-        served = telemetry.serve(settings.telemetry.host, settings.telemetry.edge_port, health)
+        served = telemetry.serve(settings.telemetry.host, settings.telemetry.edge_port, Health(
+            lambda: heart.stopped(settings.worker.stuck_seconds),
+            lambda: asyncio.run_coroutine_threadsafe(system.unready(state), loop).result(UNREADY_WITHIN),
+        ))  # fmt: skip
         yield
-        sweeping.cancel()
+        for task in beside:
+            task.cancel()
         served.shutdown()
         await asyncio.to_thread(state.log.close)
         await state.copy.redis.aclose()
@@ -61,10 +73,17 @@ def make(settings: Settings | None = None) -> FastAPI:
         response = await answer(request)
         route = getattr(request.scope.get("route"), "path", "(none)")
         took = time.perf_counter() - started
-        metrics.HTTP.labels(route, request.method, str(response.status_code)).observe(took)
+        metrics.HTTP.labels(route, _method(request), str(response.status_code)).observe(took)
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
         return response
 
+    app.add_middleware(Door)
     app.add_middleware(Leftover)
     return app
+
+
+def _method(request: Request) -> str:
+    """For a label: callers may invent methods, and no route has them (OpenTelemetry's word for those is `_OTHER`)."""
+    known = getattr(request.scope.get("route"), "methods", None) or ()
+    return request.method if request.method in known else "_OTHER"

@@ -18,7 +18,7 @@ from jwt import PyJWK
 
 from api.problem import Problem, later
 from config import Settings
-from config.keys import public_keys
+from config.keys import TYPE, public_keys
 from schemas.fields import ID_PATTERN
 
 log = logging.getLogger("soulfra.edge")
@@ -71,6 +71,9 @@ class Verifier:
             key = await self._key(str(header.get("kid", "")))
             if header.get("alg") not in ALGORITHMS or header["alg"] != key.algorithm_name:
                 raise jwt.InvalidTokenError("its algorithm is not allowed")
+            kind = str(header.get("typ", "")).lower().removeprefix("application/")
+            if kind != TYPE and self.settings.auth.token_type == TYPE:
+                raise jwt.InvalidTokenError(f"its type is {kind[:20]!r}, not that of an access token ({TYPE})")
             claims = self._claims(token, key)
             return principal_of(claims), float(claims["exp"])
         except jwt.ExpiredSignatureError:

@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import json
 import logging
+import re
 import time
 import uuid
 from collections.abc import AsyncIterator
@@ -20,10 +21,11 @@ from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 from redis.exceptions import RedisError
 
 from api.auth import Caller, Principal
-from api.copy import NOW, POLL, Asked, Copy, Snapshot, TheCopy, freshness, row_of, seconds
-from api.log import TheLog
+from api.copy import NOW, Asked, Copy, Snapshot, TheCopy, freshness, row_of, seconds
+from api.log import Log, TheLog
 from api.multipart import file_of
 from api.problem import Problem, unknown
+from api.progress import Progress, Step
 from config import Settings, metrics
 from config.keys import keyed
 from config.objects import META, UPLOAD, Missing, Objects, Unavailable, folder_of
@@ -35,12 +37,12 @@ from soulfra.chat import Unreadable, formats, recognise_head
 from soulfra.chat.recognise import HEAD
 from soulfra.upload import ChatRow, Fact, Stage
 from topics import CHAT_ROWS
-from topics.copy import progress_key
 
 log_ = logging.getLogger("soulfra.edge")
 router = APIRouter(prefix="/v1/chats", tags=["chats"])
 NAMES = uuid.UUID("5017f7a0-0000-5000-8000-50017f7a0001")  # namespace of ids derived from an Idempotency-Key
 LONGEST_NAME = 255
+EVENT_ID = re.compile(r"[0-9]{1,18}(-[0-9]{1,18})?$")
 
 
 def objects(request: Request) -> Objects:
@@ -48,7 +50,13 @@ def objects(request: Request) -> Objects:
     return found
 
 
+def progress_of_all(request: Request) -> Progress:
+    found: Progress = request.app.state.progress
+    return found
+
+
 TheObjects = Annotated[Objects, Depends(objects)]
+TheProgress = Annotated[Progress, Depends(progress_of_all)]
 UPLOAD_BODY = {
     "requestBody": {
         "required": True,
@@ -73,6 +81,20 @@ async def upload(
     idempotency_key: Annotated[str | None, Header()] = None,
 ) -> Response:
     """Take a chat export: the file as the body with its name in Content-Disposition, or as a form's file."""
+    with request.app.state.admission.one(caller.key):
+        async with request.app.state.stopping.bounded():
+            return await _uploaded(request, caller, log, objects, copy, format, idempotency_key)
+
+
+async def _uploaded(
+    request: Request,
+    caller: Principal,
+    log: Log,
+    objects: Objects,
+    copy: Copy,
+    format: str,
+    idempotency_key: str | None,
+) -> Response:
     settings: Settings = request.app.state.settings
     if format and format not in formats():
         raise Problem(422, f"there is no format {format!r}; there are {', '.join(formats())}")
@@ -135,6 +157,7 @@ async def chat(
     caller: Caller,
     copy: TheCopy,
     objects: TheObjects,
+    steps: TheProgress,
     asked: Asked,
     response: Response,
     until: Annotated[Stage | None, Query(description="wait until the chain got there")] = None,
@@ -147,7 +170,7 @@ async def chat(
     if until:
         told["reached"] = row.reached(until)
     if not row.answered:
-        told |= await _progress(copy, row)
+        told |= await _progress(steps, found.partition, row)
     if row.analysis:
         told |= {"insights": msgspec.to_builtins((await _result(objects, row)).insights)}
         told |= {"trust": row.trust and row.trust.said, "agents": [row.agent.said] if row.agent else []}
@@ -162,17 +185,18 @@ async def progress(
     request: Request,
     caller: Caller,
     copy: TheCopy,
+    steps: TheProgress,
     asked: Asked,
     last_event_id: Annotated[str, Header()] = "0",
 ) -> Response:
     """Progress as server-sent events. The stream ends by itself; reconnect with Last-Event-ID."""
-    until = time.monotonic() + request.app.state.settings.edge.sse_seconds
     found = await copy.snapshot(CHAT_ROWS, caller.key, asked)
     if (row := row_of(CHAT_ROWS, found, id)) is None or row.deleted:
         raise unknown("chat")
-    return StreamingResponse(
-        _steps(copy, id, last_event_id, until), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
-    )
+    last = last_event_id if EVENT_ID.match(last_event_id) else "0"
+    followed = steps.follow(found.partition, id, last, request.app.state.settings.edge.sse_seconds)
+    headers = {"Cache-Control": "no-store"}
+    return StreamingResponse(_events(followed), media_type="text/event-stream", headers=headers)
 
 
 @router.get("/{id}/report.json")
@@ -307,16 +331,15 @@ async def _followed(
     copy: Copy, caller: Principal, id: str, asked: Any, until: Stage | None, wait: float
 ) -> tuple[ChatRow, Snapshot]:
     """The row, when the chain got as far as asked or the time is over. Raises Problem 404."""
-    deadline = time.monotonic() + wait
+    deadline, over = time.monotonic() + wait, until is None
     while True:
         found = await copy.snapshot(CHAT_ROWS, caller.key, asked)
         row = row_of(CHAT_ROWS, found, id)
-        over = time.monotonic() >= deadline
         if row and not row.deleted and (over or until is None or row.reached(until)):
             return row, found
-        if over or (row and row.deleted) or until is None:
+        if over or (row and row.deleted):
             raise unknown("chat")
-        await asyncio.sleep(POLL)
+        over = await copy.rest() or time.monotonic() >= deadline
 
 
 async def _done(copy: Copy, caller: Principal, id: str, asked: Any) -> tuple[ChatRow, dict[str, str]]:
@@ -359,33 +382,19 @@ def _brief(row: ChatRow) -> dict[str, Any]:
     return told
 
 
-async def _progress(copy: Copy, row: ChatRow) -> dict[str, object]:
+async def _progress(steps: Progress, partition: int, row: ChatRow) -> dict[str, object]:
     """What the newest step of an analysis that is under way says about the state of the chat."""
     with contextlib.suppress(RedisError, OSError):
-        if steps := await copy.redis.xrevrange(progress_key(row.chat_id), count=1):
-            step = _step(steps[0][1])
+        if step := await steps.newest(partition, row.chat_id):
             if step["stage"] == "waiting":
                 return {"waiting": {"reason": step["reason"], "since": step["since"]}}
             return {"status": "analysing"} if row.status == "received" else {}
     return {}
 
 
-def _step(fields: Any) -> dict[str, object]:
-    step: dict[str, object] = {name.decode(): value.decode() for name, value in fields.items()}
-    return step | {"share": float(fields[b"share"])}
-
-
-async def _steps(copy: Copy, id: str, last: str, until: float) -> AsyncIterator[str]:
-    last = last if last.replace("-", "", 1).isdigit() else "0"
-    while (left := until - time.monotonic()) > 0:
-        try:
-            read: Any = await copy.redis.xread({progress_key(id): last}, block=min(400, int(left * 1000) + 1))
-        except (RedisError, OSError):
+async def _events(steps: AsyncIterator[tuple[str, Step]]) -> AsyncIterator[str]:
+    async for at, step in steps:
+        yield f"id: {at}\nevent: progress\ndata: {json.dumps(step)}\n\n"
+        if step["stage"] in ("done", "failed"):
             return
-        for last_, step in read[0][1] if read else ():
-            last = last_.decode()
-            shown = _step(step)
-            yield f"id: {last}\nevent: progress\ndata: {json.dumps(shown)}\n\n"
-            if shown["stage"] in ("done", "failed"):
-                return
     yield ": ask again with Last-Event-ID\n\n"

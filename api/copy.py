@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import time
 from collections.abc import Sequence
@@ -11,11 +10,12 @@ from typing import Annotated, Any, NamedTuple
 
 import msgspec
 from fastapi import Depends, Query, Request, Response
-from redis.asyncio import BlockingConnectionPool, Redis
 from redis.exceptions import RedisError
 
 from api.problem import Problem, later
+from api.stopping import Stopping
 from config import Settings
+from config.redis import connect_async
 from topics import Row, Table
 from topics.copy import ONLY, rows_key, state_key
 from topics.place import Position, partition_of
@@ -47,17 +47,10 @@ NOW = Wanted(None, 0.0)  # what is known, without waiting
 class Copy:
     """The read side."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.partitions = settings.kafka.partitions
-        self.redis = Redis(
-            connection_pool=BlockingConnectionPool.from_url(
-                settings.redis.url.get_secret_value(),
-                max_connections=settings.redis.connections,
-                timeout=settings.redis.timeout,
-                socket_timeout=settings.redis.timeout,
-                socket_connect_timeout=settings.redis.timeout,
-            )
-        )
+    def __init__(self, settings: Settings, stopping: Stopping) -> None:
+        self.partitions, self._stopping = settings.kafka.partitions, stopping
+        url, limits = settings.redis.url.get_secret_value(), settings.redis
+        self.redis = connect_async(url, limits.timeout, limits.connections)
 
     async def snapshot(
         self,
@@ -80,10 +73,9 @@ class Copy:
                 if response is not None:
                     response.headers.update(freshness(found))
                 return found
-            if time.monotonic() >= deadline:
+            if time.monotonic() >= deadline or await self._stopping.rest(POLL):
                 raise Problem(412, f"the table is {missing} records short of {wanted.after}; wait longer, or ask again",
                               distance=missing)  # fmt: skip
-            await asyncio.sleep(POLL)
 
     async def _read(self, table: Table[Any], key: str, partition: int, subs: Sequence[str] | None) -> Snapshot:
         steps, place = self.redis.pipeline(transaction=True), rows_key(table.name, partition, key)
@@ -104,7 +96,12 @@ class Copy:
         )
         return Snapshot(named, known, partition)
 
+    async def rest(self) -> bool:
+        """For those who look again and again; whether they are to give up, because the process ends."""
+        return await self._stopping.rest(POLL)
+
     async def away(self) -> str:
+        """Why rows cannot be read, or nothing."""
         try:
             await self.redis.ping()
         except (RedisError, OSError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from threading import Event as Flag
 from threading import Thread
@@ -12,14 +13,19 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from fastapi import Depends, Request
 
 from api.problem import later
+from api.stopping import Stopping
 from config import Settings, metrics
 from schemas import Event
 from schemas.extensions import NONE, Extensions
 from schemas.wire import encode
 from topics import topic_of
-from topics.broker import producer
+from topics.broker import producer, refusals
 from topics.place import Position, partition_of
+from topics.plan import Away, Differs, check
 
+log_ = logging.getLogger("soulfra.edge")
+
+CHECKED_EVERY = 1.0  # seconds
 FRESH = 2.0  # seconds that a look at the broker is worth
 AWAY = "the log did not take it in time; nothing was accepted, send it again under the same id or Idempotency-Key"
 
@@ -32,11 +38,32 @@ class Log:
         self._producer = Producer(producer(settings.kafka, "edge"))
         self._stop = Flag()
         self._seen = (0.0, "")
+        self.closed = ""  # why nothing is published, until the topics were checked
         self._thread = Thread(target=self._report, name="deliveries", daemon=True)
         self._thread.start()
 
+    async def check(self) -> None:
+        """Nothing is published before the topics are known to be as the catalogue says. Raises Differs where they are not."""
+        try:
+            await asyncio.to_thread(check, self.settings)
+            self.closed = ""
+        except Away as away:
+            self.closed = str(away)
+            log_.warning("%s; waiting, and answering queries meanwhile", away)
+
+    async def until_open(self, stopping: Stopping) -> None:
+        """Runs beside the requests of an edge that was started while Kafka was away."""
+        while self.closed and not await stopping.rest(CHECKED_EVERY):
+            try:
+                await self.check()
+            except Differs as wrong:
+                self.closed = str(wrong)
+                log_.error("%s", wrong)
+
     async def publish(self, event: Event, trace: str = "", extensions: Extensions = NONE) -> Position:
         """Where the event is stored. Raises Problem 503 when the broker does not take it in time."""
+        if self.closed:
+            raise later(AWAY)
         loop = asyncio.get_running_loop()
         stored: asyncio.Future[Position] = loop.create_future()
 
@@ -58,7 +85,9 @@ class Log:
         return await stored
 
     async def away(self) -> str:
-        """Why the broker cannot be reached, or nothing."""
+        """Why nothing can be published, or nothing."""
+        if self.closed:
+            return self.closed
         at, said = self._seen
         if time.monotonic() - at > FRESH:
             said = await asyncio.to_thread(self._look)
@@ -69,7 +98,7 @@ class Log:
         try:
             self._producer.list_topics(timeout=1)
         except KafkaException as away:
-            return f"the broker does not answer ({away.args[0].name()})"
+            return refusals.sentence() or f"the broker does not answer ({away.args[0].name()})"
         return ""
 
     def _report(self) -> None:

@@ -20,7 +20,7 @@ log = logging.getLogger("soulfra.edge")
 TITLES = {
     400: "Bad request", 401: "Not authenticated", 403: "Not allowed", 404: "Not found", 405: "Method not allowed",
     409: "Conflict", 412: "Not there yet", 413: "Too large", 415: "Unsupported media type", 422: "Cannot be taken",
-    500: "Our mistake", 503: "Not available now", 507: "No room",
+    429: "Too many", 500: "Our mistake", 503: "Not available now", 507: "No room",
 }  # fmt: skip
 
 

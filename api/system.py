@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
+from starlette.datastructures import State
 
 from schemas.frozen import Frozen, frozen, versions
 from topics import TOPICS
@@ -47,18 +49,30 @@ async def healthz() -> str:
 
 @router.get("/readyz", response_class=PlainTextResponse)
 async def readyz(request: Request) -> Response:
-    """Whether events can be taken. Redis may be away: queries then answer 503, ingest goes on."""
-    away = await request.app.state.log.away()
-    note = await request.app.state.copy.away()
-    return PlainTextResponse(
-        f"{away or 'ok'}{f' ({note}: queries answer 503)' if note and not away else ''}\n", 503 if away else 200
-    )
+    """Whether anything can be done here: events are taken while Kafka answers, queries are answered while Redis does."""
+    state = request.app.state
+    wrong, notes = await unready(state), [note for note in await _away(state) if note]
+    return PlainTextResponse(f"{wrong or '; '.join(['ok', *notes])}\n", 503 if wrong else 200)
+
+
+async def unready(state: State) -> str:
+    """Why nothing can be done here."""
+    if state.stopping.begun.is_set():
+        return "the process is ending"
+    log, copy = await _away(state)
+    return f"{log}; {copy}" if log and copy else ""
+
+
+async def _away(state: State) -> tuple[str, str]:
+    """What is not answered, and why: events, and queries."""
+    log, copy = await asyncio.gather(state.log.away(), state.copy.away())
+    return f"{log}: events answer 503" if log else "", f"{copy}: queries answer 503" if copy else ""
 
 
 @router.get("/asyncapi.json")
 async def asyncapi_document(request: Request) -> dict[str, Any]:
     """AsyncAPI 3 of all topics."""
-    return asyncapi(request.app.state.settings.kafka.bootstrap)
+    return asyncapi(request.app.state.settings.kafka.public_bootstrap)
 
 
 @router.get("/schemas/ids/{id}", tags=["registry"])

@@ -16,7 +16,7 @@ STOPS_WITHIN = 60.0  # seconds; every part has its own, shorter, limit
 
 
 def register(app: typer.Typer) -> None:
-    for command in (run, stop, reset, doctor):
+    for command in (run, stop, reset, doctor, token):
         app.command()(command)
 
 
@@ -68,6 +68,16 @@ def doctor(
             print(f"{'ok  ' if one.ok else 'DO  '} {one.about:<22} {one.says}")
     if not all(one.ok for one in found):
         raise typer.Exit(1)
+
+
+def token() -> None:
+    """Print the token of the first run, which `soulfra run` keeps and renews."""
+    from config import settings
+
+    file = settings().local.data / "dev-token"
+    if not file.exists():
+        raise Failed(f"there is no token yet: `soulfra run` writes {file}")
+    print(file.read_text().strip())
 
 
 def _mended() -> list[Finding]:

@@ -42,12 +42,20 @@ def plan(as_json: Json = False) -> None:
     _told(lambda: planning.plan(settings()), as_json, "would ")
 
 
-def apply(as_json: Json = False) -> None:
-    """Create and configure what is missing. Never deletes, shrinks or grows; running it again changes nothing."""
+def apply(
+    as_json: Json = False,
+    configure: Annotated[
+        bool, typer.Option("--configure", help="Also set existing topics as the catalogue says.")
+    ] = False,
+) -> None:
+    """Create what is missing. Never deletes, shrinks or grows; running it again changes nothing.
+
+    Settings of existing topics stay as an operator may have changed them; `plan` says where they differ.
+    """
     from config import settings
     from topics import plan as planning
 
-    _told(lambda: planning.apply(settings()), as_json, "")
+    _told(lambda: planning.apply(settings(), configure), as_json, "")
 
 
 def asyncapi() -> None:

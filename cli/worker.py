@@ -19,27 +19,19 @@ def register(app: typer.Typer) -> None:
 
 def worker(kind: Kind) -> None:
     """Run one worker: tables (folds), analysis (jobs) or projector (fills Redis)."""
-    import asyncio
+    from cli.process import process
 
-    from cli.errors import Failed
-    from config import settings, telemetry
-    from streams.app import Stopped
-    from topics.plan import Differs
-
-    telemetry.start(kind, settings())
-    try:
+    with process(kind) as settings:
         match kind:
             case Kind.TABLES:
                 from streams import tables
 
-                asyncio.run(tables.run(settings()))
+                tables.run(settings)
             case Kind.ANALYSIS:
                 from streams import analysis
 
-                asyncio.run(analysis.run(settings()))
+                analysis.run(settings)
             case Kind.PROJECTOR:
                 from streams import projector
 
-                projector.run(settings())
-    except (Differs, Stopped) as wrong:
-        raise Failed(str(wrong)) from None
+                projector.run(settings)

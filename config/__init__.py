@@ -7,6 +7,7 @@ then `config/<environment>.yaml`, then the default, which runs on a laptop.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -22,8 +23,10 @@ from pydantic_settings import (
 )
 
 PREFIX = "SOULFRA_"
+FAILPOINT = f"{PREFIX}FAILPOINT"  # of tests that kill a worker at a step of a commit; read by streams/app.py
 HERE = Path(__file__).parent
 MEBIBYTE = 1024 * 1024
+SHORTEST_SECRET = 16  # characters
 
 Environment = Literal["laptop", "production"]
 
@@ -40,6 +43,9 @@ class Kafka(Section):
     """Where the log is, and how many copies of it there are."""
 
     bootstrap: str = Field("127.0.0.1:9092", description="host:port of one or more brokers")
+    public_bootstrap: str = Field(
+        "", description="as producers outside reach it, for the AsyncAPI document; left out when empty"
+    )
     partitions: int = Field(8, ge=1, le=1024, description="of every topic; never changed on an existing one")
     replication: int = Field(1, ge=1, le=7, description="copies of every partition")
     min_insync_replicas: int = Field(1, ge=1, le=7, description="copies that must have a record before it counts")
@@ -55,7 +61,7 @@ class Redis(Section):
     """The disposable read copy of the tables, and the progress of running analyses."""
 
     url: SecretStr = SecretStr("redis://127.0.0.1:6380/0")
-    connections: int = Field(64, ge=1, le=10_000)
+    connections: int = Field(16, ge=1, le=10_000, description="of one edge; readers share them")
     timeout: float = Field(1.0, gt=0, le=30, description="seconds until a query gives up on Redis")
 
 
@@ -85,6 +91,13 @@ class Edge(Section):
     upload_limit: int = Field(100 * MEBIBYTE, ge=1, description="bytes of one uploaded file")
     batch_limit: int = Field(1_000, ge=1, le=10_000, description="events of one POST")
     body_limit: int = Field(4 * MEBIBYTE, ge=1_024, description="bytes of one POST of events")
+    uploads: int = Field(64, ge=1, le=10_000, description="uploads that one process takes at a time")
+    uploads_per_person: int = Field(
+        4, ge=1, le=1_000, description="uploads of one person that a process takes at a time"
+    )
+    drain_seconds: float = Field(
+        8.0, gt=0, le=3_600, description="after SIGTERM, until what is still under way is ended with a 503"
+    )
     sse_seconds: float = Field(20.0, gt=0, le=300, description="until an event stream ends by itself")
 
     @property
@@ -96,6 +109,9 @@ class Auth(Section):
     """Who may call."""
 
     jwks: str = Field("", description="file or https URL of the issuer's public keys; the built-in issuer when empty")
+    token_type: Literal["at+jwt", "any"] = Field(
+        "at+jwt", description="`typ` that tokens must have (RFC 9068); any: for issuers that do not mark access tokens"
+    )
     issuer: str = "soulfra"
     audience: str = "soulfra"
     token_days: int = Field(30, ge=1, le=366, description="lifetime of tokens of the built-in issuer")
@@ -119,6 +135,9 @@ class Worker(Section):
     analysis_processes: int = Field(0, ge=0, le=64, description="0: as many as there are cores")
     analysis_seconds: float = Field(
         300.0, gt=0, description="of work on one file, or half of a large one, until it is given up"
+    )
+    analysis_memory: int = Field(
+        0, ge=0, description="bytes that one analysing process may take; 0: an equal share of the container's limit"
     )
     analysis_disk: int = Field(1024 * MEBIBYTE, ge=1, description="bytes of uploads on the worker's disk at a time")
     stuck_seconds: float = Field(120.0, gt=0, description="assigned and not progressing: not live")
@@ -210,8 +229,10 @@ def sources(of: type[BaseSettings] = Settings) -> list[tuple[str, PydanticBaseSe
 def settings() -> Settings:
     """The settings of this process. Raises WrongSettings that names all mistakes."""
     mistakes = [f"  {name}: there is no such setting" for name in unknown_names()]
+    mistakes += [f"  {name}: there is no such setting; it is a key of the Secret" for name in unknown_secrets()]
     try:
         read = Settings()
+        mistakes += [f"  {name_of(key)}: {why}" for key, why in contradictions(read)]
     except ValidationError as wrong:
         told = unknown_names()
         found = [(error, _mistake(error["loc"], error["msg"], error.get("input"))) for error in wrong.errors()]
@@ -225,8 +246,49 @@ def settings() -> Settings:
 
 def unknown_names() -> list[str]:
     """Variables that look like ours and set nothing: a typing mistake would otherwise be silent."""
-    known = {name_of(key) for key in every_key()} | {f"{PREFIX}ENVIRONMENT", f"{PREFIX}SECRETS_DIR"}
+    known = {name_of(key) for key in every_key()} | {f"{PREFIX}ENVIRONMENT", f"{PREFIX}SECRETS_DIR", FAILPOINT}
     return [name for name in os.environ if name.upper().startswith(PREFIX) and name.upper() not in known]
+
+
+def unknown_secrets() -> list[str]:
+    """Files of the folder of secrets that set nothing; hidden ones are Kubernetes' own."""
+    folder = os.environ.get(f"{PREFIX}SECRETS_DIR", "")
+    known = {name_of(key) for key in every_key()}
+    found = sorted(file.name for file in Path(folder).iterdir()) if folder and Path(folder).is_dir() else []
+    return [name for name in found if not name.startswith(".") and name.upper() not in known]
+
+
+def contradictions(read: Settings) -> Iterator[tuple[str, str]]:
+    """Settings that are each well formed and cannot work together, with why."""
+    kafka, secret = read.kafka, read.keys.installation.get_secret_value()
+    if read.environment != "laptop" and not secret:
+        yield (
+            "keys.installation",
+            (
+                "is missing; without it each process makes its own, and keyed hashes in the log never match again. "
+                "Choose one (`openssl rand -hex 32`), keep a copy, and give it to all processes"
+            ),
+        )
+    if secret and len(secret) < SHORTEST_SECRET:
+        yield (
+            "keys.installation",
+            f"is shorter than {SHORTEST_SECRET} characters; choose one with `openssl rand -hex 32`",
+        )
+    encrypted, named = "SSL" in kafka.security_protocol, kafka.security_protocol.startswith("SASL")
+    if named and not (kafka.sasl_username and kafka.sasl_password.get_secret_value()):
+        yield "kafka.sasl_username", f"{kafka.security_protocol} needs a user, and SOULFRA_KAFKA__SASL_PASSWORD"
+    if kafka.sasl_username and not named:
+        yield (
+            "kafka.sasl_username",
+            f"{kafka.security_protocol} sends no user; set SOULFRA_KAFKA__SECURITY_PROTOCOL=SASL_SSL",
+        )
+    if kafka.ca_file and not encrypted:
+        yield "kafka.ca_file", f"{kafka.security_protocol} is not encrypted; set SOULFRA_KAFKA__SECURITY_PROTOCOL"
+    if kafka.min_insync_replicas > kafka.replication:
+        yield (
+            "kafka.min_insync_replicas",
+            f"is more than the {kafka.replication} copies that there are: nothing could be written",
+        )
 
 
 def every_key() -> list[str]:

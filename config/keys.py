@@ -23,6 +23,7 @@ from jwt.algorithms import OKPAlgorithm
 from config import Settings
 
 ALGORITHM = "EdDSA"
+TYPE = "at+jwt"  # `typ` of an access token (RFC 9068): no other token of an issuer has it
 EVERYTHING = ("chats", "events:write", "users:write")
 PERSON = ("chats",)
 RENEW_BEFORE = timedelta(days=7)
@@ -31,6 +32,11 @@ RENEW_BEFORE = timedelta(days=7)
 def keyed(settings: Settings, text: bytes) -> str:
     """HMAC-SHA-256 with the installation's secret, cut to 128 bits: equal for equal input, else meaningless."""
     return hmac.new(installation_secret(settings), text, hashlib.sha256).hexdigest()[:32]
+
+
+def installation_id(settings: Settings) -> str:
+    """Names an installation by its secret, without giving it away."""
+    return keyed(settings, b"soulfra installation")
 
 
 def installation_secret(settings: Settings) -> bytes:
@@ -57,7 +63,7 @@ def token(settings: Settings, subject: str, scopes: tuple[str, ...] = PERSON, te
         "exp": now + timedelta(days=settings.auth.token_days),
         "jti": uuid.uuid4().hex,
     }
-    return jwt.encode(claims, _signing_key(settings), ALGORITHM, headers={"kid": _kid(settings)})
+    return jwt.encode(claims, _signing_key(settings), ALGORITHM, headers={"kid": _kid(settings), "typ": TYPE})
 
 
 def new_user() -> str:
@@ -75,9 +81,11 @@ def ensure_first_token(settings: Settings) -> Path:
 
 
 def _read(file: Path) -> tuple[str, datetime]:
+    """Whose it is, and until when; at once where an older release did not mark it as an access token."""
     try:
-        claims = jwt.decode(file.read_text().strip(), options={"verify_signature": False})
-        return claims["sub"], datetime.fromtimestamp(claims["exp"], UTC)
+        kept = file.read_text().strip()
+        claims, marked = jwt.decode(kept, options={"verify_signature": False}), jwt.get_unverified_header(kept)["typ"]
+        return claims["sub"], datetime.fromtimestamp(claims["exp"] if marked == TYPE else 0, UTC)
     except (FileNotFoundError, jwt.InvalidTokenError, KeyError):
         return "", datetime.fromtimestamp(0, UTC)
 

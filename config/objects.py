@@ -196,6 +196,11 @@ def failure_of(folder: str, analyser: int, attempt: int = 1) -> str:
     return f"{folder}/failure-v{analyser}{f'-{attempt}' if attempt > 1 else ''}.json"
 
 
+def began_of(folder: str, analyser: int, attempt: int = 1) -> str:
+    """How often an attempt was begun whose worker did not live to end it."""
+    return f"{folder}/began-v{analyser}-{attempt}.json"
+
+
 async def _filled(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """The same bytes in parts large enough for S3."""
     part = bytearray()

@@ -2,26 +2,46 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import secrets
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Callable
 from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import version
 from threading import Thread
-from typing import Any, NamedTuple
+from types import TracebackType
+from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from config import Settings, metrics
+from config import metrics
+
+log = logging.getLogger("soulfra")
 
 ECS_VERSION = "8.11"
+TELL = {
+    "config",
+    "topics",
+    "streams",
+    "api",
+    "cli",
+    "confluent_kafka",
+    "cimpl",
+    "redis",
+    "aiokafka",
+    "obstore",
+}  # whose errors quote no chat
 LABELS: ContextVar[tuple[tuple[str, str], ...]] = ContextVar("labels", default=())  # of everything logged from here on
 TRACE: ContextVar[str] = ContextVar("trace", default="")  # W3C traceparent of what is being worked on
+BEAT = 1.0  # seconds
 QUIET = ("aiokafka", "faust", "mode", "kafka", "httpx", "httpcore")  # they tell too much, and may tell payloads
 
 
@@ -30,11 +50,30 @@ def new_trace() -> str:
     return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
 
 
-class Health(NamedTuple):
+@dataclass
+class Health:
     """What a process says of itself; a sentence says what is wrong, nothing means well."""
 
-    live: Callable[[], str]
-    ready: Callable[[], str]
+    live: Callable[[], str] = lambda: ""
+    ready: Callable[[], str] = lambda: "starting"
+
+
+class Heartbeat:
+    """Tells other threads whether an event loop goes on, and how late it is."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+
+    async def run(self) -> None:
+        while True:
+            before = self._last = time.monotonic()
+            await asyncio.sleep(BEAT)
+            metrics.LOOP_LAG.set(max(0.0, time.monotonic() - before - BEAT))
+
+    def stopped(self, seconds: float) -> str:
+        """A sentence when it stands still for longer than that."""
+        idle = time.monotonic() - self._last
+        return f"the event loop stands still for {idle:.0f} s" if idle > seconds + BEAT else ""
 
 
 class EcsFormatter(logging.Formatter):
@@ -60,24 +99,55 @@ class EcsFormatter(logging.Formatter):
         if parts := TRACE.get().split("-")[1:3]:
             line["trace.id"], line["span.id"] = parts
         line |= {f"labels.{name}": value for name, value in LABELS.get()}
-        if record.exc_info and record.exc_info[0]:
-            line["error.type"] = record.exc_info[0].__name__
-            line["error.message"] = str(record.exc_info[1])
-            line["error.stack_trace"] = "".join(traceback.format_exception(*record.exc_info))
+        if record.exc_info and record.exc_info[1]:
+            line |= _error(record.exc_info[1])
         return json.dumps(line, ensure_ascii=False)
 
 
-def start(service: str, settings: Settings) -> None:
-    """Logs of this process go to stdout as JSON; libraries speak only when something is wrong."""
+def _error(error: BaseException) -> dict[str, str]:
+    """Type, place, and the message only of those who know no chat: that of a `KeyError` may be a person's words."""
+    told = {"error.type": type(error).__name__, "error.stack_trace": _trace(error)}
+    return told | ({"error.message": str(error)} if _is_ours_to_tell(error) else {})
+
+
+def _trace(error: BaseException) -> str:
+    """As Python prints it, without what the errors say."""
+    before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    lines = [_trace(before), "\nwhich led to\n\n"] if before is not None else []
+    return "".join([*lines, *traceback.format_tb(error.__traceback__), type(error).__name__, "\n"])
+
+
+def _is_ours_to_tell(error: BaseException) -> bool:
+    return isinstance(error, OSError) or type(error).__module__.partition(".")[0] in TELL
+
+
+def start(service: str, environment: str, level: str = "INFO") -> None:
+    """All that this process prints goes to stdout as JSON, also what ends it; libraries speak only when something is wrong."""
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(EcsFormatter(f"soulfra-{service}", settings.environment))
-    logging.basicConfig(level=settings.telemetry.log_level, handlers=[handler], force=True)
+    handler.setFormatter(EcsFormatter(f"soulfra-{service}", environment))
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.captureWarnings(True)
+    sys.excepthook = _uncaught
+    threading.excepthook = lambda failed: _uncaught(failed.exc_type, failed.exc_value, failed.exc_traceback)
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("faust.transport.producer").setLevel(
         logging.ERROR
     )  # it warns of every full buffer, which is its normal state
     metrics.BUILD.info({"version": version("soulfra"), "service": service})
+
+
+def of_servers(service: str, environment: str) -> dict[str, Any]:
+    """For a server that sets logging up by itself: its lines are as ours."""
+    lines = {"()": EcsFormatter, "service": f"soulfra-{service}", "environment": environment}
+    console = {"class": "logging.StreamHandler", "formatter": "ecs", "stream": "ext://sys.stdout"}
+    return {"formatters": {"ecs": lines}, "handlers": {"console": console}, "root": {"handlers": ["console"], "level": "INFO"},
+            "loggers": {"_granian": {"propagate": True}}}  # fmt: skip
+
+
+def _uncaught(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+    if error is not None and not issubclass(kind, KeyboardInterrupt | SystemExit):
+        log.critical("the process ends", exc_info=(kind, error, trace))
 
 
 def serve(host: str, port: int, health: Health) -> ThreadingHTTPServer:

@@ -10,9 +10,10 @@ import asyncio
 import contextlib
 import logging
 import os
+import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -24,8 +25,8 @@ from faust.types import StreamT
 
 from config import Settings, metrics
 from config.keys import keyed
-from config.objects import META, UPLOAD, Missing, Objects, failure_of, folder_of, result_of
-from config.telemetry import LABELS, TRACE, Health, serve
+from config.objects import META, UPLOAD, Missing, Objects, Unavailable, began_of, failure_of, folder_of, result_of
+from config.telemetry import LABELS, TRACE, Health, Heartbeat
 from schemas import AnalysisDone, AnalysisFailed, AnalysisRequested, ChatDeleted, ChatUploaded, Event, Malformed
 from schemas.chat import Failure, InsightNumber
 from schemas.extensions import trace_of
@@ -33,9 +34,9 @@ from schemas.wire import Headers, Unknown, decode, encode
 from soulfra.analysis import VERSION, Analysis, encoded
 from soulfra.chat import Unreadable
 from streams import app as apps
-from streams import engine
-from streams.analysts import CANCELLED, Analysts, Cancelled, Work, forget, show, sweep, workspace_of
-from streams.app import measure_paused, paused, source
+from streams import engine, memory, start
+from streams.analysts import ATTEMPTS, CANCELLED, Analysts, Cancelled, Work, forget, show
+from streams.app import source
 from streams.contracts import Contracts
 from streams.deletions import Deletions
 from streams.engine import Refused
@@ -43,11 +44,13 @@ from streams.failed import Failed, broken, from_json, missing, to_json
 from streams.ledger import headers_of
 from streams.patience import Patience
 from streams.pool import Died, Ended, TooSlow
+from streams.progress import Progress, unready
 from streams.room import Room
 from streams.wording import in_other_words
+from streams.workspace import Workspace
 from topics import ANALYSES, ANALYSIS_APP, CHATS
+from topics.copy import progress_key
 from topics.place import partition_of
-from topics.plan import check
 
 log = logging.getLogger("soulfra.analysis")
 
@@ -58,7 +61,7 @@ Request = ChatUploaded | AnalysisRequested  # the first attempt at a chat, and f
 
 
 class Job:
-    """Works on the chats of the partitions this process owns."""
+    """Works on the chats of the partitions this process owns. Raises Stopped where memory is too little."""
 
     def __init__(self, app: engine.App, settings: Settings) -> None:
         self.app, self.settings = app, settings
@@ -66,14 +69,19 @@ class Job:
         self.running = 0
         self._last = time.monotonic()
         worker = settings.worker
-        self._analysts = Analysts(worker.analysis_processes or os.cpu_count() or 1, worker.analysis_seconds)
+        processes = worker.analysis_processes or os.cpu_count() or 1
+        each = worker.analysis_memory or memory.share(2 * processes, memory.container_limit())
+        self._analysts = Analysts(processes, worker.analysis_seconds, each)
+        self._workspace = Workspace(settings.local.data / "analysis")
         self._disk = Room(worker.analysis_disk)
+        self._company = Room(OPEN)  # a chat at which a worker died is analysed alone
         self._deletions = Deletions(settings)
         self._folders: dict[str, set[Path]] = defaultdict(set)  # of the chats that are analysed now
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # one attempt at a chat at a time
 
     def stop(self) -> None:
         self._analysts.stop()
+        self._workspace.close()
 
     @property
     def last(self) -> float:
@@ -92,12 +100,13 @@ class Job:
             return
         metrics.EVENTS.labels(PIPELINE, message.topic).inc()
         self.running += 1
+        metrics.ANALYSING.set(self.running)
         try:
             await self._work(event, lambda: self.app.consumer.wants(message.topic, message.partition))
         finally:
             self.running -= 1
+            metrics.ANALYSING.set(self.running)
             self._last = time.monotonic()
-            metrics.PROGRESS.labels(message.topic, str(message.partition)).set(time.time())
 
     async def _decoded(self, message: Any, headers: Headers) -> Event:
         """Raises Malformed or Refused; Unready for an event of a newer release, in front of which the partition stops."""
@@ -112,7 +121,7 @@ class Job:
             await self._delete(event, Patience(ours, self._wait))
         elif isinstance(event, Request):
             LABELS.set((("chat", event.chat_id),))
-            patience = Patience(ours, lambda why, since: self._wait(why, since, event.chat_id))
+            patience = Patience(ours, lambda why, since: self._wait(why, since, event))
             turn = self._turns.setdefault(event.chat_id, asyncio.Lock())
             async with turn:
                 if (answer := await self._answer(event, patience)) is not None:
@@ -123,7 +132,7 @@ class Job:
         for folder in self._folders.get(event.chat_id, ()):
             (folder / CANCELLED).touch()
         await patience(self.objects.remove_all, folder_of(event.key, event.chat_id))
-        await asyncio.to_thread(forget, self._redis_url, event.chat_id)
+        await self._forget(event)
 
     async def _answer(self, event: Request, patience: Patience) -> Event | None:
         """What is to be published; nothing once the chat's deletion was seen."""
@@ -136,11 +145,11 @@ class Job:
                     answer = await self._without_folder(event, answer, folder, patience)
         if answer:
             outcome = "done" if isinstance(answer, AnalysisDone) else "failed"
-            await self._show(event.chat_id, 1.0, outcome)
+            await self._show(event, 1.0, outcome)
         if event.chat_id in self._deletions or answer is None:
             log.info("chat %s: deleted while it was analysed", event.chat_id)
             await patience(self.objects.remove_all, folder)
-            await asyncio.to_thread(forget, self._redis_url, event.chat_id)
+            await self._forget(event)
             return None
         took = time.perf_counter() - started
         metrics.ANALYSIS.labels(outcome).observe(took)
@@ -184,15 +193,33 @@ class Job:
         """Downloads the file when there is room for it. Raises Missing, Failed or Cancelled."""
         size = max(event.size, await patience(self.objects.size, event.pointer))
         async with contextlib.AsyncExitStack() as held:
+            deaths = await held.enter_async_context(self._begun(event, patience))
+            await patience.wait(held.enter_async_context(self._company.hold(OPEN + 1 if deaths else 1)))
             await patience.wait(held.enter_async_context(self._disk.hold(size)))
-            await self._show(event.chat_id, 0.0, "analysing")
-            workspace = Path(held.enter_context(workspace_of(os.getpid())))
+            await self._show(event, 0.0, "analysing")
+            workspace = Path(held.enter_context(self._workspace.task()))
             self._folders[event.chat_id].add(workspace)
             held.callback(self._leave, event.chat_id, workspace)
             file = await patience(self.objects.fetch, event.pointer, workspace / UPLOAD)
             if event.chat_id in self._deletions:
                 raise Cancelled
             return await self._analysed(event, file)
+
+    @contextlib.asynccontextmanager
+    async def _begun(self, event: Request, patience: Patience) -> AsyncIterator[int]:
+        """Counts, beside the chat, how often a worker died at this attempt, and yields it. Raises Failed at the third time."""
+        mark = began_of(folder_of(event.key, event.chat_id), VERSION, _attempt(event))
+        deaths = 0
+        with contextlib.suppress(Missing, ValueError):
+            deaths = int(await patience(self.objects.read, mark))
+        if deaths >= ATTEMPTS:
+            raise broken()
+        await patience(self.objects.write, mark, str(deaths + 1).encode())
+        try:
+            yield deaths
+        finally:
+            with contextlib.suppress(Unavailable):
+                await self.objects.remove(mark)
 
     def _leave(self, chat_id: str, workspace: Path) -> None:
         self._folders[chat_id].discard(workspace)
@@ -201,8 +228,9 @@ class Job:
 
     async def _analysed(self, event: Request, file: Path) -> Analysis:
         """In a process of its own. Raises Failed or Cancelled."""
-        work = Work(str(file), event.format, self.settings.edge.upload_limit, event.chat_id, self._redis_url)
-        metrics.ANALYSING.set(self.running)
+        work = Work(
+            str(file), event.format, self.settings.edge.upload_limit, self._progress_key(event), self._redis_url
+        )
         try:
             return await self._analysts.analyse(work)
         except Unreadable as unreadable:
@@ -268,24 +296,32 @@ class Job:
     def _redis_url(self) -> str:
         return self.settings.redis.url.get_secret_value()
 
-    async def _show(self, chat_id: str, share: float, stage: str, **more: str) -> None:
-        await asyncio.to_thread(show, self._redis_url, chat_id, share, stage, **more)
+    def _progress_key(self, event: Request | ChatDeleted) -> str:
+        return progress_key(partition_of(event.key, self.settings.kafka.partitions), event.chat_id)
 
-    async def _wait(self, why: str, since: datetime, chat_id: str = "") -> None:
+    async def _show(self, event: Request, share: float, stage: str, **more: str) -> None:
+        await asyncio.to_thread(show, self._redis_url, self._progress_key(event), share, stage, **more)
+
+    async def _forget(self, event: Request | ChatDeleted) -> None:
+        await asyncio.to_thread(forget, self._redis_url, self._progress_key(event))
+
+    async def _wait(self, why: str, since: datetime, event: Request | None = None) -> None:
         """Waiting is no standing still, and the chat's owner sees why."""
         self._last = time.monotonic()
-        if chat_id and chat_id not in self._deletions:
-            await self._show(chat_id, 0.0, "waiting", reason=why, since=since.isoformat())
+        if event is not None and event.chat_id not in self._deletions:
+            await self._show(event, 0.0, "waiting", reason=why, since=since.isoformat())
 
 
 def _attempt(event: Request) -> int:
     return event.attempt if isinstance(event, AnalysisRequested) else 1
 
 
-async def run(settings: Settings) -> None:
+def run(settings: Settings) -> None:
     """Runs until it is told to stop. Raises Differs or Stopped with a sentence."""
-    check(settings)
-    sweep()
+    start.run(settings, settings.telemetry.analysis_port, lambda _, *given: asyncio.run(work(settings, *given)))
+
+
+async def work(settings: Settings, health: Health, stop: threading.Event) -> None:
     app = apps.make(ANALYSIS_APP, settings, "analysis", exactly=False)
     job = Job(app, settings)
 
@@ -294,24 +330,13 @@ async def run(settings: Settings) -> None:
             await job.take(event.message)
 
     app.agent(source(app, CHATS), name="analyse chats", concurrency=OPEN)(analyse_chats)
-    health = Health(lambda: stuck(job, settings), lambda: unready(app))
-    server = serve(settings.telemetry.host, settings.telemetry.analysis_port, health)
+    progress, heart = Progress(app, ANALYSIS_APP), Heartbeat()
+    health.live = lambda: heart.stopped(settings.worker.stuck_seconds) or stuck(job, settings)
+    health.ready = lambda: unready(app)
     try:
-        await apps.serve(app, [lambda: watch(app)])
+        await apps.serve(app, [heart.run, progress.run], stop)
     finally:
-        server.shutdown()
         job.stop()
-
-
-async def watch(app: engine.App) -> None:
-    while True:
-        await asyncio.sleep(1)
-        metrics.ASSIGNED.labels(ANALYSIS_APP).set(len(app.consumer.assignment()))
-        measure_paused(app, ANALYSIS_APP)
-
-
-def unready(app: engine.App) -> str:
-    return paused(app) if app.started and app.begun and app.consumer.ready() else "no partitions are assigned yet"
 
 
 def stuck(job: Job, settings: Settings) -> str:

@@ -11,31 +11,29 @@ import contextlib
 import logging
 import os
 import resource
-import shutil
 import tempfile
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-import psutil
 import redis
 
+from config.redis import connect
 from soulfra.analysis import Analysis, analyse_whole, concluded
 from soulfra.reading import Plan, Reading, planned, read
 from streams.pool import Died, Pool
-from topics.copy import progress_key
 
 T = TypeVar("T")
 log = logging.getLogger("soulfra.analysis")
 
-MEMORY = 2 * 1024**3  # bytes of address space of one analysing process; 100 MB need a quarter of it
 ATTEMPTS = 3  # at a task whose process dies
 TASKS = 64  # of one process, until a fresh one takes its place
 YIELDS = 10  # by which the processes of large files are nicer than those of small ones
 SHOWN_EVERY = 0.25  # seconds between two marks of progress
 KEPT_PROGRESS = 3600  # seconds until the stream of progress expires
-WORKSPACE = "soulfra-worker-"
+SHOWN_WITHIN = 0.5  # seconds that Redis has to take one
+FIRST_TO_GO = "1000"  # what the kernel ends first when memory is short (`oom_score_adj`)
 CANCELLED = "cancelled"  # a file of this name beside the chat's ends its analysis
 
 
@@ -44,21 +42,22 @@ class Cancelled(Exception):
 
 
 class Work(NamedTuple):
-    """A chat to analyse; `url` is that of the Redis where progress is shown."""
+    """A chat to analyse; `url` is that of the Redis where progress is shown, `key` that of its stream there."""
 
     file: str
     format: str
     limit: int
-    chat_id: str
+    key: str
     url: str
 
 
 class Analysts:
-    """`processes` for small files, and as many for large ones; each task of theirs has `seconds` from when it begins."""
+    """`processes` for small files, and as many for large ones; each task of theirs has `seconds` from when it begins, and
+    each process `memory` bytes."""
 
-    def __init__(self, processes: int, seconds: float) -> None:
+    def __init__(self, processes: int, seconds: float, memory: int) -> None:
         self._seconds = seconds
-        self._small, self._large = (Pool(processes, TASKS, bounded, yields) for yields in (0, YIELDS))
+        self._small, self._large = (Pool(processes, TASKS, bounded, memory, yields) for yields in (0, YIELDS))
 
     async def analyse(self, work: Work) -> Analysis:
         """Raises Unreadable, Cancelled, MemoryError, TooSlow, or Died where processes died again and again."""
@@ -101,9 +100,11 @@ async def all_of(works: list[Coroutine[Any, Any, T]]) -> list[T]:
         await asyncio.wait(tasks)
 
 
-def bounded(yields: int) -> None:
-    """An analysing process may not take the machine's memory: what needs more fails alone."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+def bounded(memory: int, yields: int) -> None:
+    """An analysing process may not take the container's memory: what needs more fails alone."""
+    resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(FIRST_TO_GO)
     os.nice(yields)
 
 
@@ -126,43 +127,35 @@ def read_half(work: Work, plan: Plan, half: int) -> Reading:
             if Path(work.file).with_name(CANCELLED).exists():
                 raise Cancelled
             if not half:
-                show(work.url, work.chat_id, share, "analysing")
+                show(work.url, work.key, share, "analysing")
 
-    with workspace_of(os.getppid()) as workspace:
+    with beside(work) as workspace:
         return read(Path(work.file), plan, half, Path(workspace), work.limit, progress)
 
 
 def conclude(work: Work, plan: Plan, readings: list[Reading]) -> Analysis:
     found = concluded(plan, readings)
     if found is None:
-        with workspace_of(os.getppid()) as workspace:
+        with beside(work) as workspace:
             found = analyse_whole(Path(work.file), plan, workspace=Path(workspace), limit=work.limit)
     return found
 
 
-def workspace_of(worker: int) -> tempfile.TemporaryDirectory[str]:
-    """A folder that names the worker, so that a later one can tell whether it is still of use."""
-    return tempfile.TemporaryDirectory(prefix=f"{WORKSPACE}{worker}-")
+def beside(work: Work) -> tempfile.TemporaryDirectory[str]:
+    """A folder for what is written on the way; it goes with that of the file, however the process ends."""
+    return tempfile.TemporaryDirectory(dir=Path(work.file).parent, ignore_cleanup_errors=True)
 
 
-def sweep() -> None:
-    """Removes the folders of workers that were killed."""
-    for left in Path(tempfile.gettempdir()).glob(f"{WORKSPACE}*-*"):
-        worker = left.name.removeprefix(WORKSPACE).partition("-")[0]
-        if worker.isdigit() and not psutil.pid_exists(int(worker)):
-            shutil.rmtree(left, ignore_errors=True)
-
-
-def show(url: str, chat_id: str, share: float, stage: str, **more: str) -> None:
-    """Progress is ephemeral: while Redis is away, nobody sees it."""
-    with contextlib.suppress(redis.RedisError), redis.Redis.from_url(url, socket_timeout=0.5) as connection:
+def show(url: str, key: str, share: float, stage: str, **more: str) -> None:
+    """Progress is ephemeral: while Redis is away, nobody sees it. `key` is the stream's."""
+    with contextlib.suppress(redis.RedisError, OSError), connect(url, SHOWN_WITHIN) as connection:
         steps = connection.pipeline(transaction=False)
-        steps.xadd(progress_key(chat_id), {"stage": stage, "share": f"{share:.3f}", **more}, maxlen=200)
-        steps.expire(progress_key(chat_id), KEPT_PROGRESS)
+        steps.xadd(key, {"stage": stage, "share": f"{share:.3f}", **more}, maxlen=200)
+        steps.expire(key, KEPT_PROGRESS)
         steps.execute()
 
 
-def forget(url: str, chat_id: str) -> None:
+def forget(url: str, key: str) -> None:
     """A deleted chat shows no progress."""
-    with contextlib.suppress(redis.RedisError), redis.Redis.from_url(url, socket_timeout=0.5) as connection:
-        connection.delete(progress_key(chat_id))
+    with contextlib.suppress(redis.RedisError, OSError), connect(url, SHOWN_WITHIN) as connection:
+        connection.delete(key)

@@ -6,12 +6,12 @@ import asyncio
 import logging
 import os
 import signal
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from threading import Event
 from typing import Any
 
-from config import Settings, metrics
+from config import FAILPOINT, Settings, metrics
 from schemas import Malformed
 from streams import engine
 from streams.engine import Letter, Stopped
@@ -22,8 +22,6 @@ from topics.broker import client
 log = logging.getLogger("soulfra.streams")
 
 __all__ = ["Stopped", "make", "serve", "source"]
-
-FAILPOINT = "SOULFRA_FAILPOINT"  # `flushed:3` ends the process at that step of the third commit; for tests of kills
 
 
 def make(group: str, settings: Settings, pipeline: str, exactly: bool) -> engine.App:
@@ -77,7 +75,7 @@ def _reason(why: BaseException) -> str:
 
 
 def failpoint(where: str) -> Callable[[str], None] | None:
-    """Ends the process, as `kill -9` would, at a step of a commit."""
+    """Ends the process, as `kill -9` would, at a step of a commit: `flushed:3` at that step of the third."""
     if not where:
         return None
     step, _, text = where.partition(":")
@@ -106,18 +104,13 @@ def paused(app: engine.App) -> str:
     return "; ".join(sorted(app.consumer.ownership.halted.values()))
 
 
-def measure_paused(app: engine.App, group: str) -> None:
-    """Publishes how many partitions of each topic wait for a newer release."""
-    numbers = Counter(topic for topic, _ in app.consumer.ownership.halted)
-    for topic in app.consumer.ownership.topics:
-        metrics.PAUSED.labels(group, topic).set(numbers[topic])
-
-
-async def serve(app: engine.App, beside: list[Callable[[], Awaitable[None]]]) -> None:
-    """Runs the app and what runs beside it until SIGTERM or Ctrl-C. Raises Stopped when something broke."""
+async def serve(app: engine.App, beside: list[Callable[[], Awaitable[None]]], stop: Event | None = None) -> None:
+    """Runs the app and what runs beside it until SIGTERM or Ctrl-C, or `stop` is set. Raises Stopped when something broke."""
     asked = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, asked.set)
+    if stop is not None and stop.is_set():
+        return
     tasks = [asyncio.ensure_future(run()) for run in (lambda: _works(app), *beside, asked.wait)]
     ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in tasks:

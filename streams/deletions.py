@@ -10,12 +10,14 @@ import msgspec
 import redis
 
 from config import Settings
+from config.redis import connect
 from topics import CHAT_ROWS
 from topics.copy import rows_key
 from topics.place import partition_of
 from topics.rows import read
 
 REMEMBERED = 10_000  # deletions kept; only those of chats that are open matter
+WITHIN = 0.5  # seconds that Redis has to answer
 SOON = 3.0  # seconds in which a deletion is read whose files are gone already: the edge publishes before it removes
 
 
@@ -51,7 +53,7 @@ class Deletions:
         place = rows_key(CHAT_ROWS.name, partition_of(key, self._settings.kafka.partitions), key)
         url = self._settings.redis.url.get_secret_value()
         with contextlib.suppress(redis.RedisError, msgspec.DecodeError):
-            with redis.Redis.from_url(url, socket_timeout=0.5) as connection:
+            with connect(url, WITHIN) as connection:
                 stored = connection.hget(place, chat_id)
             return isinstance(stored, bytes) and read(CHAT_ROWS, stored).deleted
         return False

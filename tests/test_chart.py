@@ -55,10 +55,10 @@ def of_kind(kind: str, values: str = "minimal", *words: str) -> list[Yaml]:
     return [found for found in objects(values, *words) if found["kind"] == kind]
 
 
-def pods(values: str) -> dict[str, tuple[Yaml, Yaml, Yaml]]:
+def pods(values: str, *words: str) -> dict[str, tuple[Yaml, Yaml, Yaml]]:
     """By process: the object that makes its pods, the pod and its only container."""
     found = {}
-    for made in objects(values):
+    for made in objects(values, *words):
         if "template" in made.get("spec", {}):
             pod = made["spec"]["template"]["spec"]
             (container,) = pod["containers"]
@@ -122,7 +122,7 @@ def test_every_setting_named_in_compose_exists() -> None:
 
 def test_every_setting_that_matters_in_a_cluster_can_be_set() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text())
-    others = set(schema["properties"]["settings"]["propertyNames"]["enum"])
+    others = set(schema["properties"]["settings"]["properties"])
     by_chart = {name for _, _, container in pods("full").values() for name in env(container)} - {
         "SOULFRA_TELEMETRY__LOG_LEVEL", "SOULFRA_EDGE__BATCH_LIMIT", "SOULFRA_EDGE__UPLOAD_LIMIT",
     }  # fmt: skip
@@ -130,6 +130,19 @@ def test_every_setting_that_matters_in_a_cluster_can_be_set() -> None:
     known = others | by_chart | SECRETS
     assert {name for name in ENVIRONMENT - known if not LAPTOP_ONLY.fullmatch(name)} == set()
     assert others <= ENVIRONMENT
+
+
+def test_every_other_setting_has_the_type_and_the_bounds_that_it_has_in_the_code() -> None:
+    said = json.loads((CHART / "values.schema.json").read_text())["properties"]["settings"]["properties"]
+    for name, rule in said.items():
+        section, key = name.removeprefix("SOULFRA_").lower().split("__")
+        field = Settings.model_fields[section].annotation
+        assert field is not None
+        bounds = field.model_json_schema()["properties"][key]
+        assert rule == {word: bounds[word] for word in RULES if word in bounds}, name
+
+
+RULES = ("type", "minimum", "maximum", "exclusiveMinimum", "enum", "description")
 
 
 @pytest.mark.parametrize("values", VALUES)
@@ -199,7 +212,7 @@ def test_every_pod_is_restricted(values: str) -> None:
 
 
 @pytest.mark.parametrize("values", VALUES)
-def test_workers_are_static_members_under_the_name_of_their_pod(values: str) -> None:
+def test_workers_have_the_name_of_their_pod(values: str) -> None:
     for name in ("tables", "analysis"):
         made, _, container = pods(values)[name]
         assert made["kind"] == "StatefulSet"
@@ -237,9 +250,25 @@ def test_selectors_find_their_pods_and_one_eviction_at_a_time_is_allowed() -> No
 
 
 def test_topics_are_applied_before_anything_else() -> None:
-    job, pod, _ = pods("minimal")[ONE_SHOT]
+    job, pod, container = pods("minimal")[ONE_SHOT]
     assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
     assert "serviceAccountName" not in pod, "the chart's account does not exist yet"
+    assert container["command"] == ["soulfra", "topics", "apply"], "what an operator changed in need stays"
+    _, _, container = next(
+        one for name, one in pods("minimal", "--set", "topics.configure=true").items() if name == ONE_SHOT
+    )
+    assert container["command"][-1] == "--configure"
+
+
+def test_the_topics_job_is_let_through_a_namespace_that_denies_by_default() -> None:
+    job, _, _ = pods("minimal")[ONE_SHOT]
+    labels = job["spec"]["template"]["metadata"]["labels"]
+    policy = next(one for one in of_kind("NetworkPolicy") if one["metadata"]["name"].endswith("-topics"))
+    hook = policy["metadata"]["annotations"]
+    assert hook["helm.sh/hook"] == job["metadata"]["annotations"]["helm.sh/hook"]
+    assert int(hook["helm.sh/hook-weight"]) < int(job["metadata"]["annotations"].get("helm.sh/hook-weight", "0"))
+    assert policy["spec"]["podSelector"]["matchLabels"].items() <= labels.items()
+    assert {"port": 9092, "protocol": "TCP"} in policy["spec"]["egress"][0]["ports"]
 
 
 def test_no_secret_is_made_and_none_is_in_the_environment() -> None:
@@ -249,7 +278,7 @@ def test_no_secret_is_made_and_none_is_in_the_environment() -> None:
 
 
 def test_the_network_lets_through_what_is_needed_and_nothing_else() -> None:
-    everyone, edge = sorted(of_kind("NetworkPolicy", "full"), key=lambda policy: len(policy["metadata"]["name"]))
+    everyone, edge, _ = sorted(of_kind("NetworkPolicy", "full"), key=lambda policy: len(policy["metadata"]["name"]))
     assert everyone["spec"]["policyTypes"] == ["Ingress", "Egress"]
     assert {port["port"] for port in everyone["spec"]["egress"][0]["ports"]} == {53, 9094, 9095, 6380, 443}
     assert [port["port"] for port in everyone["spec"]["ingress"][0]["ports"]] == ["telemetry"]
@@ -280,6 +309,8 @@ MISTAKES = [
     ("gracePeriodSeconds=30", "gracePeriodSeconds"),
     ("settings.SOULFRA_TELEMETRY__LOGLEVEL=DEBUG", "SOULFRA_TELEMETRY__LOGLEVEL"),
     ("settings.SOULFRA_KAFKA__PARTITIONS=8", "SOULFRA_KAFKA__PARTITIONS"),
+    ("settings.SOULFRA_WORKER__STUCK_SECONDS=abc", "SOULFRA_WORKER__STUCK_SECONDS"),
+    ("settings.SOULFRA_EDGE__UPLOADS=0", "SOULFRA_EDGE__UPLOADS"),
     ("monitoring.podMonitr=true", "podMonitr"),
     ("networkpolicy.enabled=false", "networkpolicy"),
 ]
@@ -304,6 +335,12 @@ IMPOSSIBLE = [
     ("projector.replicas=49", "projector.replicas is 49 and kafka.partitions 48"),
     ("kafka.minInsyncReplicas=4", "kafka.minInsyncReplicas is 4 and kafka.replication 3"),
     ("kafka.securityProtocol=SASL_SSL", "kafka.saslUsername is missing"),
+    ("kafka.saslUsername=me", "kafka.saslUsername is set and kafka.securityProtocol PLAINTEXT sends no user"),
+    ("kafka.caSecret=ca", "kafka.caSecret is set and kafka.securityProtocol PLAINTEXT is not encrypted"),
+    (
+        "analysis.processes=16",
+        "analysis.resources.limits.memory is 1024 MiB and analysis.processes 16: they need 6336 MiB",
+    ),
     ("edge.ingress.enabled=true", "edge.ingress.host is missing"),
 ]
 

@@ -13,10 +13,9 @@ import typer
 
 from cli.local.java import kafka_version
 from cli.main import COMMANDS
-from config import Settings, every_key, name_of
+from config import FAILPOINT, Settings, every_key, name_of
 from schemas import EVENTS
 from soulfra.analysis import VERSION
-from streams.app import FAILPOINT
 from topics import TABLES, TOPICS
 
 ROOT = Path(__file__).parents[1]

@@ -514,13 +514,15 @@ def test_a_trace_goes_along_with_an_event_and_other_text_in_its_place_does_not(
 # Tokens
 
 
-def signed(system: System, key: Ed25519PrivateKey | None = None, kid: str = "", **changed: object) -> str:
+def signed(
+    system: System, key: Ed25519PrivateKey | None = None, kid: str = "", typ: str = "at+jwt", **changed: object
+) -> str:
     """A token of the built-in issuer, but for what is changed; None leaves a claim out."""
     own = Ed25519PrivateKey.from_private_bytes((system.settings.keys_folder / "signing").read_bytes())
     known = str(public_keys(system.settings)["keys"][0]["kid"])
     good = {"iss": "soulfra", "aud": "soulfra", "sub": "u_forged", "scope": "chats", "exp": int(time.time()) + 60}
     claims = {name: value for name, value in (good | changed).items() if value is not None}
-    return jwt.encode(claims, key or own, "EdDSA", headers={"kid": kid or known})
+    return jwt.encode(claims, key or own, "EdDSA", headers={"kid": kid or known, "typ": typ})
 
 
 def handmade(system: System, algorithm: str) -> str:
@@ -533,7 +535,7 @@ def handmade(system: System, algorithm: str) -> str:
     public = own.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     header, claims, _ = signed(system).split(".")
     kid = jwt.get_unverified_header(signed(system))["kid"]
-    header = part(json.dumps({"alg": algorithm, "typ": "JWT", "kid": kid}).encode())
+    header = part(json.dumps({"alg": algorithm, "typ": "at+jwt", "kid": kid}).encode())
     digest = hmac.new(public, f"{header}.{claims}".encode(), hashlib.sha256).digest()
     return f"{header}.{claims}.{part(digest) if algorithm != 'none' else ''}"
 
@@ -557,6 +559,7 @@ FORGED: dict[str, tuple[Any, str]] = {
     "wrong issuer": (lambda system: signed(system, iss="another"), "cannot be accepted"),
     "no expiry": (lambda system: signed(system, exp=None), "cannot be accepted"),
     "expiry no number": (lambda system: signed(system, exp="soon"), "cannot be accepted"),
+    "another type": (lambda system: signed(system, typ="JWT"), "not that of an access token"),
     "no subject": (lambda system: signed(system, sub=None), "cannot be accepted"),
     "subject a path": (lambda system: signed(system, sub="../../keys"), "its subject"),
     "tenant a path": (lambda system: signed(system, tenant="main/u_other"), "its tenant"),

@@ -20,12 +20,11 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from faust.serializers.codecs import Codec
 
-import streams.analysis
-import streams.tables
 from streams import engine
 from streams.engine import Options, Refused, Stopped
 from streams.engine.app import refusals
 from streams.engine.codec import codec as engine_codec
+from streams.progress import unready
 from tests.conftest import PATIENCE, System
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
@@ -905,8 +904,7 @@ def test_what_is_not_supported_is_refused_with_a_sentence(tmp_path: Path) -> Non
         assert word in told, told
 
 
-@pytest.mark.parametrize("unready", [streams.tables.unready, streams.analysis.unready])
-def test_asking_whether_a_worker_is_ready_makes_no_consumer(tmp_path: Path, unready: Callable[[Any], str]) -> None:
+def test_asking_whether_a_worker_is_ready_makes_no_consumer(tmp_path: Path) -> None:
     """It is asked by a thread for HTTP, perhaps before the app has come to its consumer, which would then run in no loop."""
     app = engine.App("w", broker="librdkafka://127.0.0.1:1", datadir=tmp_path, web_enabled=False)
     app._started.set()

@@ -52,6 +52,7 @@ def test_all_wrong_settings_are_named_at_once_and_no_secret_is_shown(monkeypatch
 def test_a_setting_tells_where_it_came_from_and_what_it_overrides(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOULFRA_ENVIRONMENT", "production")
     monkeypatch.setenv("SOULFRA_KAFKA__PARTITIONS", "12")
+    monkeypatch.setenv("SOULFRA_KEYS__INSTALLATION", "geheim, und lang genug")
     assert [said.source for said in origins("kafka.partitions")] == [
         "SOULFRA_KAFKA__PARTITIONS",
         "config/production.yaml",
@@ -63,9 +64,9 @@ def test_a_setting_tells_where_it_came_from_and_what_it_overrides(monkeypatch: p
 
 
 def test_secrets_come_from_files_and_are_not_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "SOULFRA_KEYS__INSTALLATION").write_text("geheim")
+    (tmp_path / "SOULFRA_KEYS__INSTALLATION").write_text("geheim, und lang genug")
     monkeypatch.setenv("SOULFRA_SECRETS_DIR", str(tmp_path))
-    assert settings().keys.installation.get_secret_value() == "geheim"
+    assert settings().keys.installation.get_secret_value() == "geheim, und lang genug"
     assert value_of("keys.installation") == "(a secret)"
 
 

@@ -9,14 +9,15 @@ from typing import Any
 import pytest
 from faust.types import TP
 
+import streams.tables  # noqa: F401  (its folds)
 from schemas import ChatUploaded, UsageRecorded
 from schemas.wire import Record, decode, encode
 from soulfra import usage
 from streams.app import dead
 from streams.engine import Letter, Refused
 from streams.ledger import Ledger
+from streams.progress import Progress, unready
 from streams.registry import Registry
-from streams.tables import Progress, unready
 from topics import CHATS, TABLES, USAGE, USAGE_ROWS
 from topics.place import partition_of
 
@@ -114,28 +115,28 @@ def test_a_dead_letter_says_why_and_keeps_quotes_of_the_event_out_of_it(ledger: 
 
 def test_assigned_and_not_progressing_is_not_live() -> None:
     work = SimpleNamespace(lanes={(USAGE.name, 3)})
-    consumer = SimpleNamespace(assignment=lambda: {TP(USAGE.name, 3)}, work=work, highwater=lambda _: 9,
-                               next_of=lambda *_: 5, ownership=SimpleNamespace(halted={}))  # fmt: skip
-    progress = Progress(SimpleNamespace(consumer=consumer))  # type: ignore[arg-type]
-    progress.measure()
+    owner = SimpleNamespace(halted={}, topics={USAGE.name})
+    consumer = SimpleNamespace(assignment=lambda: {TP(USAGE.name, 3)}, work=work, next_of=lambda *_: 5, ownership=owner)
+    progress = Progress(SimpleNamespace(consumer=consumer, rebalancing_count=0), "app")  # type: ignore[arg-type]
+    progress.measure({(USAGE.name, 3): 9})
     assert progress.stuck(120) == "" and "usage.recorded/3" in progress.stuck(-1)
-    consumer.highwater = lambda _: 5
-    progress.measure()
+    progress.measure({(USAGE.name, 3): 5})
     assert progress.stuck(120) == "", "without anything to do there is nothing to be stuck on"
 
 
 def test_a_partition_that_waits_for_a_newer_release_is_live_and_not_ready() -> None:
-    owner = SimpleNamespace(halted={(USAGE.name, 3): "usage.recorded/3 is paused at offset 5: upgrade this worker"})
+    sentence = "usage.recorded/3 is paused at offset 5: upgrade this worker"
+    owner = SimpleNamespace(halted={(USAGE.name, 3): sentence}, topics={USAGE.name})
     consumer: Any = SimpleNamespace(assignment=lambda: {TP(USAGE.name, 3)}, work=SimpleNamespace(lanes={(USAGE.name, 3)}),
-                                    highwater=lambda _: 9, next_of=lambda *_: 5, ownership=owner, ready=lambda: True)  # fmt: skip
-    app: Any = SimpleNamespace(started=True, begun=True, consumer=consumer)
-    progress = Progress(app)
-    progress.measure()
+                                    next_of=lambda *_: 5, ownership=owner, ready=lambda: True)  # fmt: skip
+    app: Any = SimpleNamespace(started=True, begun=True, consumer=consumer, rebalancing_count=0)
+    progress = Progress(app, "app")
+    progress.measure({(USAGE.name, 3): 9})
     assert progress.stuck(-1) == "" and "usage.recorded/3 is paused at offset 5" in unready(app)
 
 
 def test_recovering_is_not_ready() -> None:
-    consumer = SimpleNamespace(assignment=set, ready=lambda: False, ownership=SimpleNamespace(halted={}))
+    consumer = SimpleNamespace(assignment=set, ready=lambda: False, ownership=SimpleNamespace(halted={}, held=""))
     app: Any = SimpleNamespace(started=True, begun=False, consumer=consumer)
     assert "assigned" in unready(app)
     app.begun = True

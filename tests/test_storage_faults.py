@@ -21,7 +21,6 @@ from streams.analysts import YIELDS
 from tests.conftest import System, eventually
 from tests.log import records
 from tests.s3 import S3
-from topics.copy import progress_key
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
 
@@ -79,7 +78,8 @@ def stop_half_way(system: System, chat_id: str) -> None:
     """Stops the processes that read a large file, once they show progress."""
 
     def reading() -> bool:
-        steps: Any = system.redis.xrevrange(progress_key(chat_id), count=1)
+        key: Any = next(system.redis.scan_iter(match=f"*:progress:{chat_id}"), None)
+        steps: Any = system.redis.xrevrange(key, count=1) if key else None
         return bool(steps) and float(steps[0][1][b"share"]) > 0
 
     assert eventually(reading, 120, 0.005)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import httpx
 import pytest
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from tests.conftest import System, eventually, free_port
+from topics import USAGE
 
 pytestmark = pytest.mark.kafka
 
@@ -18,7 +21,7 @@ def refused(*words: str, **settings: str) -> str:
     done = subprocess.run([sys.executable, "-m", "cli", *words], capture_output=True, text=True, timeout=60,
                           env={**os.environ, **settings}, check=False)  # fmt: skip
     assert done.returncode == 1, done.stdout
-    return done.stderr
+    return done.stderr + done.stdout
 
 
 def test_applying_again_changes_nothing(system: System) -> None:
@@ -33,12 +36,58 @@ def test_a_topic_is_never_grown_and_the_setting_is_named(system: System) -> None
 
 @pytest.mark.parametrize("words", [["worker", "tables"], ["worker", "analysis"], ["worker", "projector"], ["api"]])
 def test_nobody_starts_on_other_topics_than_the_catalogues(system: System, words: list[str]) -> None:
-    assert "run `soulfra topics apply`" in refused(*words, SOULFRA_KAFKA__PARTITIONS="4")
+    ports = {
+        f"SOULFRA_TELEMETRY__{name}_PORT": str(free_port()) for name in ("TABLES", "ANALYSIS", "PROJECTOR", "EDGE")
+    }
+    assert "run `soulfra topics apply`" in refused(*words, SOULFRA_KAFKA__PARTITIONS="4", **ports)
 
 
 def test_outside_a_laptop_a_single_copy_is_refused(system: System) -> None:
-    said = refused("topics", "apply", SOULFRA_ENVIRONMENT="production", SOULFRA_KAFKA__REPLICATION="1")
-    assert "SOULFRA_KAFKA__REPLICATION" in said
+    said = refused("topics", "apply", SOULFRA_ENVIRONMENT="production", SOULFRA_KAFKA__REPLICATION="1",
+                   SOULFRA_KAFKA__MIN_INSYNC_REPLICAS="1", SOULFRA_KEYS__INSTALLATION=SECRET)  # fmt: skip
+    assert "SOULFRA_KAFKA__REPLICATION must be 3" in said
+
+
+SECRET = "a secret of another installation"
+
+
+@pytest.mark.parametrize(
+    "words", [["worker", "tables"], ["worker", "analysis"], ["worker", "projector"], ["api"], ["topics", "apply"]]
+)
+def test_topics_belong_to_the_installation_that_claimed_them(system: System, words: list[str]) -> None:
+    ports = {
+        f"SOULFRA_TELEMETRY__{name}_PORT": str(free_port()) for name in ("TABLES", "ANALYSIS", "PROJECTOR", "EDGE")
+    }
+    said = refused(*words, SOULFRA_KEYS__INSTALLATION=SECRET, **ports)
+    assert "these topics belong to the installation" in said and "SOULFRA_KEYS__INSTALLATION" in said
+    assert SECRET not in said
+
+
+def test_outside_a_laptop_nobody_starts_without_the_installation_s_secret(system: System) -> None:
+    assert "SOULFRA_KEYS__INSTALLATION: is missing" in refused("worker", "tables", SOULFRA_ENVIRONMENT="production")
+    assert "shorter than 16 characters" in refused("worker", "tables", SOULFRA_KEYS__INSTALLATION="short")
+
+
+def test_keys_of_the_secret_that_set_nothing_are_named(system: System, tmp_path: Path) -> None:
+    for name in ("SOULFRA_KEYS__INSTALATION", "..data"):
+        (tmp_path / name).write_text("x")
+    said = refused("worker", "tables", SOULFRA_SECRETS_DIR=str(tmp_path))
+    assert "SOULFRA_KEYS__INSTALATION: there is no such setting" in said and "..data" not in said
+
+
+def test_what_an_operator_set_on_a_topic_stays_unless_it_is_asked_for(system: System) -> None:
+    broker = AdminClient({"bootstrap.servers": system.kafka.bootstrap})
+    place = ConfigResource(ResourceType.TOPIC, USAGE.name)
+    changed = ConfigEntry("retention.ms", "123456789", incremental_operation=AlterConfigOpType.SET)
+    before = broker.describe_configs([place])[place].result()["retention.ms"].value
+    broker.incremental_alter_configs([ConfigResource(ResourceType.TOPIC, USAGE.name, incremental_configs=[changed])])[
+        place
+    ].result()
+    assert "retention.ms is 123456789" in system.run("topics", "plan")
+    system.run("topics", "apply")
+    assert broker.describe_configs([place])[place].result()["retention.ms"].value == "123456789"
+    assert "configure usage.recorded" in system.run("topics", "apply", "--configure")
+    assert broker.describe_configs([place])[place].result()["retention.ms"].value == before
 
 
 def test_a_broker_that_is_away_is_named(system: System) -> None:

@@ -18,6 +18,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from api.copy import NOW, Copy
 from api.problem import Problem
+from api.stopping import Stopping
 from schemas.wire import Record
 from tests.conftest import PARTS, PATIENCE, System, eventually
 from tests.log import produce, records, send, usage
@@ -101,7 +102,7 @@ def rows(system: System, table: Table[Any], user: str) -> dict[str, bytes] | int
     """What the edge of a release with this table reads; the status where that is a refusal."""
 
     async def read() -> dict[str, bytes] | int:
-        copy = Copy(system.settings)
+        copy = Copy(system.settings, Stopping(1.0))
         try:
             return (await copy.snapshot(table, f"main/{user}", NOW)).rows
         except Problem as problem:
@@ -172,8 +173,9 @@ def test_rows_that_a_release_cannot_read_stop_its_worker_with_a_sentence(
     done = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False)
     admin = AdminClient({"bootstrap.servers": system.kafka.bootstrap})  # kept in a name: its futures die with it
     admin.delete_topics([changelog])[changelog].result(PATIENCE)
-    assert done.returncode == 1 and f"soulfra: table {NEW[1]}: its changelog" in done.stderr, done.stderr[-2000:]
-    assert "soulfra reset" in done.stderr and "Traceback" not in done.stderr.rpartition("soulfra: table")[2]
+    said = [line["message"] for line in map(json.loads, done.stdout.splitlines()) if line["log.level"] == "critical"]
+    assert done.returncode == 1 and f"table {NEW[1]}: its changelog" in said[-1], done.stdout[-2000:]
+    assert "soulfra reset" in said[-1] and not done.stderr
 
 
 def test_what_a_newer_release_wrote_is_never_removed(system: System) -> None:

@@ -2,13 +2,45 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from typing import Any
 
+from confluent_kafka import KafkaError
 from confluent_kafka.admin import AdminClient
 
-from config import Kafka
+from config import Kafka, metrics
+
+log = logging.getLogger("soulfra.kafka")
 
 Configuration = dict[str, Any]
+REFUSALS = {
+    KafkaError._AUTHENTICATION: ("credentials", "SOULFRA_KAFKA__SASL_USERNAME, SASL_PASSWORD and SASL_MECHANISM"),
+    KafkaError._SSL: ("tls", "SOULFRA_KAFKA__SECURITY_PROTOCOL and CA_FILE"),
+}
+REMEMBERED = 60.0  # seconds; librdkafka repeats the same refusal every 30 s at most
+
+
+class Refusals:
+    """What a broker refused this process last: waiting does not help, other settings do. Clients note it in their threads."""
+
+    def __init__(self) -> None:
+        self._last, self._at = "", 0.0
+
+    def note(self, error: KafkaError) -> None:
+        """librdkafka's `error_cb`. A broker that is merely away is no refusal: the client tries again."""
+        if error.code() in REFUSALS:
+            reason, names = REFUSALS[error.code()]
+            metrics.REFUSALS.labels(reason).inc()
+            self._last, self._at = f"a broker refuses us ({error.str()}): check {names}", time.monotonic()
+            log.error("%s", self._last)
+
+    def sentence(self) -> str:
+        """Empty when nothing was refused lately."""
+        return self._last if time.monotonic() - self._at < REMEMBERED else ""
+
+
+refusals = Refusals()
 
 
 def client(kafka: Kafka, name: str) -> Configuration:
@@ -28,6 +60,7 @@ def client(kafka: Kafka, name: str) -> Configuration:
         "reconnect.backoff.ms": 50,
         "reconnect.backoff.max.ms": 1000,
         "log_level": 2,
+        "error_cb": refusals.note,
     }
 
 

@@ -42,6 +42,6 @@ def rows_key(table: str, partition: int, key: str) -> str:
     return f"{{p{partition}}}:{table}:{key}"
 
 
-def progress_key(chat_id: str) -> str:
+def progress_key(partition: int, chat_id: str) -> str:
     """Stream of an analysis's progress; it expires by itself."""
-    return f"progress:{chat_id}"
+    return f"{{p{partition}}}:progress:{chat_id}"

@@ -41,11 +41,11 @@ def subject(topic: Topic, event: type[Event]) -> str:
 
 
 def asyncapi(bootstrap: str) -> dict[str, Any]:
-    """AsyncAPI 3.0.0, with the frozen Avro contracts."""
+    """AsyncAPI 3.0.0, with the frozen Avro contracts; without a server where no address is to be told."""
     return {
         "asyncapi": "3.0.0",
         "info": {"title": "Soulfra", "version": version("soulfra")},
-        "servers": {"kafka": {"host": bootstrap.partition(",")[0], "protocol": "kafka"}},
+        "servers": {"kafka": {"host": bootstrap.partition(",")[0], "protocol": "kafka"}} if bootstrap else {},
         "channels": {topic.name: _channel(topic) for topic in TOPICS},
         "operations": {
             f"read {topic.name}": {"action": "receive", "channel": {"$ref": f"#/channels/{topic.name}"}}

@@ -1,5 +1,6 @@
 """What an installation knows of itself: facts in one small compacted topic, a record for each, by key.
 
+`installation` is the name of the one whose secret was used first: another one's hashes would match nothing in this log.
 `contracts` is the newest frozen contract and the event types of the newest release whose topics were applied. A process
 of an older release learns from it that an event which it cannot read is one of its installation, and not an invention.
 """
@@ -22,7 +23,7 @@ from topics.place import partition_of
 
 log = logging.getLogger("soulfra.topics")
 
-CONTRACTS = "contracts"  # the key
+CONTRACTS, CLAIM = "contracts", "installation"  # the keys
 WITHIN = 10.0  # seconds to read or write a fact
 PATIENTLY = 45.0  # seconds to read one where the topic may have been created a moment ago, among many
 
@@ -60,6 +61,21 @@ def record(kafka: Kafka) -> Contracts | None:
         return None
     write(kafka, CONTRACTS, msgspec.json.encode(grown))
     return grown
+
+
+def claimed(kafka: Kafka, within: float = WITHIN) -> str:
+    """The installation that the topics belong to; empty before one claimed them. Raises Unread."""
+    return next((value.decode(errors="replace") for value in read(kafka, CLAIM, within)), "")
+
+
+def claim(kafka: Kafka, id: str) -> str:
+    """Claims topics that nobody has; whose they are. Of two at once the first in the log has them. Raises Unread."""
+    if not (owner := claimed(kafka, PATIENTLY)):
+        write(kafka, CLAIM, id.encode())
+        owner = claimed(kafka)
+        if owner != id:
+            write(kafka, CLAIM, owner.encode())  # compaction keeps the last
+    return owner
 
 
 def _parsed(value: bytes) -> Contracts:

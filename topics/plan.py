@@ -11,16 +11,21 @@ from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
 
 from config import Kafka, Settings
+from config.keys import installation_id
 from topics import INSTALLATION, everything, installation
-from topics.broker import admin
+from topics.broker import admin, refusals
 from topics.installation import Unread
 
 WITHIN = 15.0  # seconds for one request to the broker
-Action = Literal["create", "configure", "record", "refuse"]
+Action = Literal["create", "configure", "record", "claim", "refuse"]
 
 
 class Differs(Exception):
     """The broker does not have what the catalogue wants; the message says what to run."""
+
+
+class Away(Differs):
+    """No broker answers, or it refuses us; it may do so later."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,7 @@ def plan(settings: Settings) -> list[Step]:
     """What separates the broker from this release, the catalogue's order. Raises Differs when it cannot be asked."""
     steps = _topics(settings)
     there = not any(step.topic == INSTALLATION or step.action == "refuse" for step in steps)
-    return steps + (_contracts(settings.kafka) if there else [])
+    return steps + ([*_claim(settings), *_contracts(settings.kafka)] if there else [])
 
 
 def _topics(settings: Settings) -> list[Step]:
@@ -55,27 +60,44 @@ def _topics(settings: Settings) -> list[Step]:
     ]
 
 
-def apply(settings: Settings) -> list[Step]:
-    """Creates and configures; running it again changes nothing. Raises Differs for what it refuses to do."""
-    steps = _topics(settings)
+def apply(settings: Settings, configure: bool = False) -> list[Step]:
+    """Creates what is missing, and sets existing topics only if that is asked for: an operator may have changed them in need.
+
+    Returns what was done; running it again changes nothing. Raises Differs for what it refuses to do.
+    """
+    steps = [step for step in _topics(settings) if configure or step.action != "configure"]
     if refused := [step for step in steps if step.action == "refuse"]:
         raise Differs("\n".join(f"{step.topic}: {step.why}" for step in refused))
     broker = admin(settings.kafka)
     _create(broker, [step for step in steps if step.action == "create"], settings.kafka)
     _configure(broker, [step for step in steps if step.action == "configure"])
     try:
-        return steps + ([_recording(new)] if (new := installation.record(settings.kafka)) else [])
+        unclaimed = _claim(settings)
+        _owned(installation.claim(settings.kafka, installation_id(settings)), settings)
+        recorded = installation.record(settings.kafka)
+        return [*steps, *unclaimed, *([_recording(recorded)] if recorded else [])]
     except Unread as away:
-        raise Differs(f"{away}; run it again") from None
+        raise Away(f"{away}; run it again") from None
 
 
 def check(settings: Settings) -> dict[str, str]:
     """The ids of all topics. Raises Differs when one is missing or differs: starting then would tear events apart."""
+    try:
+        return _checked(settings)
+    except KafkaException as away:
+        raise Away(f"the broker does not say how the topics are: {away.args[0].str()}") from None
+
+
+def _checked(settings: Settings) -> dict[str, str]:
     wrong = [step for step in _topics(settings) if step.action in ("create", "refuse")]
     if wrong:
         listed = "; ".join(f"{step.topic}: {step.why}" for step in wrong[:5])
         more = f"; and {len(wrong) - 5} more" if len(wrong) > 5 else ""
         raise Differs(f"the topics are not as the catalogue says ({listed}{more}); run `soulfra topics apply`")
+    try:
+        _owned(installation.claimed(settings.kafka), settings)
+    except Unread as away:
+        raise Away(str(away)) from None
     return topic_ids(settings.kafka, list(everything()))
 
 
@@ -84,6 +106,26 @@ def topic_ids(kafka: Kafka, names: list[str]) -> dict[str, str]:
     broker = admin(kafka)  # kept in a name: its futures die with it
     described = broker.describe_topics(TopicCollection(names), request_timeout=WITHIN)
     return {name: str(future.result().topic_id) for name, future in described.items()}
+
+
+def _claim(settings: Settings) -> list[Step]:
+    try:
+        owner = installation.claimed(settings.kafka)
+    except Unread as away:
+        raise Away(str(away)) from None
+    return [] if owner else [Step("claim", INSTALLATION, f"for the installation {installation_id(settings)}")]
+
+
+def _owned(owner: str, settings: Settings) -> None:
+    """Raises Differs unless the topics are those of the installation whose secret we have."""
+    ours = installation_id(settings)
+    if not owner:
+        raise Differs("nobody has claimed these topics yet; run `soulfra topics apply`")
+    if owner != ours:
+        raise Differs(
+            f"these topics belong to the installation {owner}, and this process is of {ours}: SOULFRA_KEYS__INSTALLATION "
+            f"is another secret than theirs, or SOULFRA_KAFKA__BOOTSTRAP ({settings.kafka.bootstrap}) another broker than ours"
+        )
 
 
 def _contracts(kafka: Kafka) -> list[Step]:
@@ -113,8 +155,9 @@ def _partitions(broker: AdminClient, kafka: Kafka) -> dict[str, int]:
     try:
         listed = broker.list_topics(timeout=WITHIN)
     except KafkaException as away:
-        raise Differs(f"no Kafka broker answers at {kafka.bootstrap} ({away.args[0].str()}); "
-                      "is it running, and does SOULFRA_KAFKA__BOOTSTRAP name it?") from None  # fmt: skip
+        broker.poll(0)  # it calls back only then
+        why = refusals.sentence() or f"{away.args[0].str()}; is it running, and does SOULFRA_KAFKA__BOOTSTRAP name it?"
+        raise Away(f"no Kafka broker answers at {kafka.bootstrap}: {why}") from None
     return {name: len(topic.partitions) for name, topic in listed.topics.items()}
 
 

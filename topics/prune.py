@@ -18,6 +18,7 @@ from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from config import Settings
+from config.redis import connect
 from topics import TABLES, TABLES_APP, Table
 from topics.broker import admin
 from topics.copy import state_key
@@ -57,7 +58,7 @@ class Leftover:
 def leftovers(settings: Settings) -> list[Leftover]:
     """What is left over, by table. Raises Unknown with a sentence."""
     try:
-        with redis.Redis.from_url(settings.redis.url.get_secret_value(), socket_timeout=WITHIN) as store:
+        with connect(settings.redis.url.get_secret_value(), WITHIN) as store:
             keys = Counter(of for _, of in _keys(store))
             changelogs = _changelogs(admin(settings.kafka))
             return [
@@ -81,7 +82,7 @@ def prune(settings: Settings, removable: list[Leftover]) -> int:
             broker = admin(settings.kafka)  # kept in a name: its futures die with it
             for future in broker.delete_topics(names, operation_timeout=WITHIN).values():
                 future.result()
-        with redis.Redis.from_url(settings.redis.url.get_secret_value(), socket_timeout=WITHIN) as store:
+        with connect(settings.redis.url.get_secret_value(), WITHIN) as store:
             keys = (key for key, of in _keys(store) if of in gone)
             return sum(int(store.unlink(*some)) for some in iter(lambda: list(islice(keys, STEP)), []))
     except redis.RedisError as away:

@@ -31,6 +31,7 @@ from soulfra.words import LANGUAGES, Language
 from soulfra.words.language import LEARNED, Cue, Learned, Told, features, folded
 from soulfra.words.learning import learned, quality
 from streams.analysts import Analysts, Work
+from streams.memory import MOST
 
 PRECISION = 0.93  # in the cross-validation, so that held-back lines by other hands come out at 0.85
 WANTED = {"friction": 0.91, "good": 0.88, "bad": 0.88}
@@ -200,7 +201,7 @@ def queue(size: int, say: Callable[[str], None]) -> Iterator[Row]:
 
 async def _waited(large: Path, small: Path) -> tuple[list[float], list[float]]:
     """Through the worker's own processes; nobody follows the progress."""
-    analysts = Analysts(os.cpu_count() or 1, LONGEST)
+    analysts = Analysts(os.cpu_count() or 1, LONGEST, MOST)
 
     async def took(file: Path) -> float:
         began = time.perf_counter()

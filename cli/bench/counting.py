@@ -15,8 +15,9 @@ from pathlib import Path
 
 from faust.types import StreamT
 
+from config import FAILPOINT
 from streams import engine
-from streams.app import FAILPOINT, failpoint, serve
+from streams.app import failpoint, serve
 
 
 def made(bootstrap: str, name: str, instance: str, folder: Path, store: str = "memory") -> engine.App:

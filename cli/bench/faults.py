@@ -26,7 +26,7 @@ from cli.bench.table import Row
 from cli.errors import Failed
 from cli.local.kafka import Kafka
 from cli.local.ports import free
-from streams.app import FAILPOINT
+from config import FAILPOINT
 from streams.engine.hanging import OFFSETS, Hanging, Transactions
 
 APP = "exact"

@@ -226,14 +226,13 @@ def _introduce(address: str, token: Path) -> None:
 
 
 def _say_how_to_use(now: Settings, token: Path) -> None:
-    address, secret = address_of(now), token.read_text().strip()
+    address = address_of(now)
     token = Path(os.path.relpath(token)) if token.is_relative_to(Path.cwd()) else token
     print(
         f"""
 Soulfra is ready:  {address}
 
-  your token       {secret}
-                   (also in {token}; valid for {now.auth.token_days} days, renewed by a start in its last week)
+  your token       .venv/bin/soulfra token prints it (kept in {token}, valid for {now.auth.token_days} days, renewed by a start in its last week)
   try it           .venv/bin/soulfra upload --sample
   your own chat    curl -H "Authorization: Bearer $(cat {token})" \\
                      -H 'Content-Disposition: attachment; filename="chat.txt"' \\

@@ -201,7 +201,7 @@ volumeMounts:
 {{- end }}
 {{- end -}}
 
-{{/* The static group id of a worker: the name of its pod. */}}
+{{/* The name of a worker, kept over restarts: that of its pod. */}}
 {{- define "soulfra.instanceEnv" -}}
 - name: SOULFRA_WORKER__INSTANCE
   valueFrom:
@@ -236,4 +236,14 @@ livenessProbe:
 {{ ternary "https" "http" (ne .ingress.tlsSecret "") }}://{{ .ingress.host }}
 {{- end -}}
 {{- end -}}
+{{- end -}}
+
+{{/* A quantity of memory as Kubernetes writes it, in MiB: 1Gi, 512Mi, 1500M, 2G or bytes. */}}
+{{- define "soulfra.mebibytes" -}}
+{{- $text := toString . -}}
+{{- $number := float64 (regexFind "^[0-9.]+" $text) -}}
+{{- $unit := regexFind "[A-Za-z]*$" $text -}}
+{{- $bytes := dict "" 1.0 "k" 1e3 "M" 1e6 "G" 1e9 "Ki" 1024.0 "Mi" 1048576.0 "Gi" 1073741824.0 -}}
+{{- if kindIs "float64" . -}}{{- $number = . -}}{{- $unit = "" -}}{{- end -}}
+{{- int64 (divf (mulf $number (get $bytes $unit | default 1.0)) 1048576.0) -}}
 {{- end -}}

@@ -101,10 +101,12 @@ class Cluster:
         self.__dict__.pop("_admin", None)
         self.__dict__.pop("_group", None)
 
-    def ends(self, places: Sequence[Place]) -> Mapping[Place, int]:
+    def ends(self, places: Sequence[Place], stable: bool = False) -> Mapping[Place, int]:
+        """High watermarks, or last stable offsets: behind these nothing can be read as committed yet."""
         end = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        isolation = IsolationLevel.READ_COMMITTED if stable else IsolationLevel.READ_UNCOMMITTED
         asked = {TopicPartition(topic, number): end for topic, number in places}
-        told = self._admin.list_offsets(asked, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=WITHIN)
+        told = self._admin.list_offsets(asked, isolation_level=isolation, request_timeout=WITHIN)
         return {(one.topic, one.partition): future.result().offset for one, future in told.items()}
 
     def committed(self, places: Sequence[Place]) -> Mapping[Place, int | None]:

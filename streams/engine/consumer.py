@@ -250,6 +250,10 @@ class Consumer(Service, ConsumerT):
         ends = await self.ask(self.cluster.ends, [(tp.topic, tp.partition) for tp in partitions])
         return {TP(*place): end for place, end in ends.items()}
 
+    def ends(self, places: list[Place]) -> dict[Place, int]:
+        """Last stable offsets. Waits for the broker; raises KafkaException."""
+        return dict(self.cluster.ends(places, stable=True)) if places else {}
+
     def topic_partitions(self, topic: str) -> int | None:
         return self.ownership.partitions.get(topic)
 

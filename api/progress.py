@@ -1,0 +1,108 @@
+"""Progress of analyses, for all who watch it in this process: one look at Redis for all of them, a few times a second.
+
+A connection for each watcher would leave none for those who read. Each partition's streams are asked for together, so that
+a cluster can answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from collections.abc import AsyncIterator
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from api.copy import Copy
+from api.stopping import Stopping
+from topics.copy import progress_key
+
+EVERY = 0.2  # seconds between two looks
+KEPT = 200  # steps of a chat, as many as Redis keeps
+
+Step = dict[str, Any]
+Key = tuple[int, str]  # partition, and id of the chat
+
+
+class _Watched:
+    """A chat that somebody watches."""
+
+    def __init__(self) -> None:
+        self.last = "0"
+        self.steps: deque[tuple[str, Step]] = deque(maxlen=KEPT)
+        self.watchers: set[asyncio.Event] = set()
+
+
+class Progress:
+    """Runs beside the requests."""
+
+    def __init__(self, copy: Copy, stopping: Stopping) -> None:
+        self._copy, self._stopping = copy, stopping
+        self._watched: dict[Key, _Watched] = {}
+        self._away = False
+
+    async def run(self) -> None:
+        """Looks while anybody watches; ends when the process does."""
+        while not await self._stopping.rest(EVERY):
+            if self._watched:
+                try:
+                    await self._look()
+                    self._away = False
+                except (RedisError, OSError):
+                    self._away = True
+                    self._tell(self._watched.values())
+        self._tell(self._watched.values())
+
+    async def newest(self, partition: int, chat_id: str) -> Step | None:
+        """The last step of a chat. Raises RedisError or OSError."""
+        found = await self._copy.redis.xrevrange(progress_key(partition, chat_id), count=1)
+        return _step(found[0][1]) if found else None
+
+    async def follow(self, partition: int, chat_id: str, last: str, seconds: float) -> AsyncIterator[tuple[str, Step]]:
+        """Steps behind the id `last`, with their ids, as they come; ends after so long, while Redis is away, or with the process."""
+        until, news = time.monotonic() + seconds, asyncio.Event()
+        watched = self._watched.setdefault((partition, chat_id), _Watched())
+        watched.watchers.add(news)
+        try:
+            while not (self._away or self._stopping.begun.is_set()) and (left := until - time.monotonic()) > 0:
+                news.clear()
+                for id, step in [one for one in watched.steps if _order(one[0]) > _order(last)]:
+                    last = id
+                    yield id, step
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(news.wait(), left)
+        finally:
+            watched.watchers.discard(news)
+            if not watched.watchers:
+                self._watched.pop((partition, chat_id), None)
+
+    async def _look(self) -> None:
+        by_partition: dict[int, dict[str, _Watched]] = {}
+        for (partition, chat_id), watched in self._watched.items():
+            by_partition.setdefault(partition, {})[progress_key(partition, chat_id)] = watched
+        steps = self._copy.redis.pipeline(transaction=False)
+        for asked in by_partition.values():
+            steps.xread({key: watched.last for key, watched in asked.items()})
+        for asked, found in zip(by_partition.values(), await steps.execute(), strict=True):
+            for key, fresh in found or ():
+                watched = asked[key.decode()]
+                watched.steps.extend((id.decode(), _step(fields)) for id, fields in fresh)
+                watched.last = watched.steps[-1][0]
+                self._tell([watched])
+
+    def _tell(self, several: Any) -> None:
+        for watched in list(several):
+            for news in watched.watchers:
+                news.set()
+
+
+def _step(fields: Any) -> Step:
+    step: Step = {name.decode(): value.decode() for name, value in fields.items()}
+    return step | {"share": float(fields[b"share"])}
+
+
+def _order(id: str) -> tuple[int, int]:
+    milliseconds, _, number = id.partition("-")
+    return int(milliseconds or 0), int(number or 0)
