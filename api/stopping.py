@@ -7,6 +7,7 @@ import contextlib
 import signal
 from collections.abc import AsyncIterator
 from types import FrameType
+from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -24,14 +25,19 @@ class Stopping:
         self._limits: set[asyncio.Timeout] = set()
 
     def listen(self) -> None:
-        """Beside the server, which has a handler in the event loop; Python calls both."""
+        """Beside the server: one with a handler in the event loop is called as well, another one's is called here."""
         loop = asyncio.get_running_loop()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            before = signal.getsignal(name)
 
-        def heard(_: int, __: FrameType | None) -> None:
-            loop.call_soon_threadsafe(self.begin)
+            def heard(number: int, frame: FrameType | None, before: Any = before) -> None:
+                loop.call_soon_threadsafe(self.begin)
+                if callable(before):
+                    before(number, frame)
 
-        with contextlib.suppress(ValueError):  # not the main thread: whoever embeds the edge stops it in their own way
-            for name in (signal.SIGTERM, signal.SIGINT):
+            with contextlib.suppress(
+                ValueError
+            ):  # not the main thread: whoever embeds the edge stops it in their own way
                 signal.signal(name, heard)
 
     def begin(self) -> None:

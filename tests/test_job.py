@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import tempfile
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -87,12 +86,9 @@ class Desk:
 
 
 @pytest.fixture
-def downloads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the job keeps its copies of uploads."""
-    folder = tmp_path / "downloads"
-    folder.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    return folder
+def downloads(tmp_path: Path) -> Path:
+    """Where the workspaces of workers are."""
+    return tmp_path / "analysis"
 
 
 @pytest.fixture
@@ -148,7 +144,7 @@ async def test_nothing_is_published_of_a_chat_that_is_deleted_while_it_is_analys
     desk: Desk, downloads: Path, sample: bytes
 ) -> None:
     working = desk.begin(await desk.store(large(sample)))
-    await until(lambda: list(downloads.glob("*/upload")))
+    await until(lambda: list(downloads.glob("*/*/upload")))
     await desk.take(deletion())
     await asyncio.wait_for(working, LONG)
     assert desk.log.published == [] and desk.files() == [] and not list(desk.folder.iterdir())
@@ -159,9 +155,9 @@ async def test_nothing_is_published_of_a_chat_whose_deletion_comes_when_its_anal
 ) -> None:
     """The result is there and waits for the storage when the deletion is read."""
     working = desk.begin(await desk.store(sample))
-    await until(lambda: list(downloads.glob("*/upload")))
+    await until(lambda: list(downloads.glob("*/*/upload")))
     desk.away()
-    await until(lambda: not list(downloads.glob("*/upload")))
+    await until(lambda: not list(downloads.glob("*/*/upload")))
     deleting = desk.begin(deletion())
     await asyncio.sleep(0.1)
     desk.back()
@@ -238,7 +234,7 @@ async def test_downloads_take_no_more_disk_than_is_set_whatever_the_events_say(
 
         def ended() -> bool:
             nonlocal most
-            most = max(most, len(list(downloads.glob("*/upload"))))
+            most = max(most, len(list(downloads.glob("*/*/upload"))))
             return working.done()
 
         await until(ended)
