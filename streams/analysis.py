@@ -193,9 +193,10 @@ class Job:
         """Downloads the file when there is room for it. Raises Missing, Failed or Cancelled."""
         size = max(event.size, await patience(self.objects.size, event.pointer))
         async with contextlib.AsyncExitStack() as held:
-            deaths = await held.enter_async_context(self._begun(event, patience))
+            deaths = await self._deaths(event, patience)
             await patience.wait(held.enter_async_context(self._company.hold(OPEN + 1 if deaths else 1)))
             await patience.wait(held.enter_async_context(self._disk.hold(size)))
+            await held.enter_async_context(self._begun(event, deaths, patience))
             await self._show(event, 0.0, "analysing")
             workspace = Path(held.enter_context(self._workspace.task()))
             self._folders[event.chat_id].add(workspace)
@@ -205,21 +206,26 @@ class Job:
                 raise Cancelled
             return await self._analysed(event, file)
 
-    @contextlib.asynccontextmanager
-    async def _begun(self, event: Request, patience: Patience) -> AsyncIterator[int]:
-        """Counts, beside the chat, how often a worker died at this attempt, and yields it. Raises Failed at the third time."""
-        mark = began_of(folder_of(event.key, event.chat_id), VERSION, _attempt(event))
+    async def _deaths(self, event: Request, patience: Patience) -> int:
+        """How often a worker died at this attempt. Raises Failed at the third time."""
         deaths = 0
         with contextlib.suppress(Missing, ValueError):
-            deaths = int(await patience(self.objects.read, mark))
+            deaths = int(await patience(self.objects.read, _mark(event)))
         if deaths >= ATTEMPTS:
+            with contextlib.suppress(Unavailable):
+                await self.objects.remove(_mark(event))
             raise broken()
-        await patience(self.objects.write, mark, str(deaths + 1).encode())
+        return deaths
+
+    @contextlib.asynccontextmanager
+    async def _begun(self, event: Request, deaths: int, patience: Patience) -> AsyncIterator[None]:
+        """Counts beside the chat, where it survives, until the work has ended in any way but death."""
+        await patience(self.objects.write, _mark(event), str(deaths + 1).encode())
         try:
-            yield deaths
+            yield
         finally:
             with contextlib.suppress(Unavailable):
-                await self.objects.remove(mark)
+                await self.objects.remove(_mark(event))
 
     def _leave(self, chat_id: str, workspace: Path) -> None:
         self._folders[chat_id].discard(workspace)
@@ -314,6 +320,10 @@ class Job:
 
 def _attempt(event: Request) -> int:
     return event.attempt if isinstance(event, AnalysisRequested) else 1
+
+
+def _mark(event: Request) -> str:
+    return began_of(folder_of(event.key, event.chat_id), VERSION, _attempt(event))
 
 
 def run(settings: Settings) -> None:
