@@ -27,6 +27,7 @@ LATE = 60.0  # seconds in which a broker may still come to a call that was given
 GRACE = 1.0  # seconds that a commit may take longer than its transaction may
 # confluent-kafka 2.16 sometimes says SystemError, "returned NULL without setting an exception", when brokers die under a call.
 FAILURES = (KafkaException, Undelivered, TimeoutError, SystemError)
+FENCED = {"_FENCED", "PRODUCER_FENCED", "INVALID_PRODUCER_EPOCH"}
 
 
 class Commits:
@@ -142,7 +143,6 @@ class Commits:
     def _failed(self, cut: Cut, failed: BaseException, seconds: float) -> None:
         """Whether the transaction was committed is not known: the producer goes, the rows are read back."""
         self._failures += 1
-        fenced = self.keeper.fenced
         if isinstance(failed, TimeoutError):
             del self.keeper  # its thread may be in there for ever; the next has the same transactional id and fences it
         self._lose()
@@ -152,7 +152,7 @@ class Commits:
         for output in cut.outputs:
             if output[-1] is not None and (self.exactly or output[0] != OUTSIDE):
                 output[-1].failed(failed)
-        if not fenced:
+        if not _is_fence(failed):
             self._given_up = time.monotonic()
         elif self._by_another(seconds):
             raise Stopped("another worker runs under the same instance name; give each its own") from failed
@@ -195,3 +195,11 @@ class Commits:
 
     def end(self) -> None:
         self._aside.end()
+
+
+def _is_fence(failed: BaseException) -> bool:
+    """Whether another producer took this one's name. confluent-kafka 2.16 raises a fatal error while it still calls delivery
+    reports, which turns it into the cause of a SystemError."""
+    return any(
+        isinstance(error, KafkaException) and error.args[0].name() in FENCED for error in (failed, failed.__cause__)
+    )

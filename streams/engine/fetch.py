@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
 from itertools import groupby
@@ -14,7 +13,6 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from streams.engine.options import Options
 from streams.engine.recovery import AWAY, Place
 
-LOOK = 0.5  # seconds between two looks at where partitions end
 SAMPLED = 16  # one record of so many is measured
 IDLE = 0.05  # seconds to wait for a record before looking at what else is wanted
 
@@ -41,8 +39,6 @@ class Fetcher(Thread):
         self._starts: dict[Place, int] = {}
         self._reading: dict[Place, int] = {}  # with the number of its start
         self._running = True
-        self._ends: dict[Place, int] = {}
-        self._looked = 0.0
         self._full = False  # whether there is probably more at once
         self.fetched: deque[list[Fetched]] = deque()
         self.failed: BaseException | None = None
@@ -76,7 +72,7 @@ class Fetcher(Thread):
 
     def end_of(self, place: Place) -> int:
         """The partition's end as the broker told it last; negative while unknown."""
-        return self._ends.get(place, -1)
+        return int(self._consumer.get_watermark_offsets(TopicPartition(*place), cached=True)[1])
 
     def stop(self) -> None:
         self._want("stop", None)
@@ -94,8 +90,6 @@ class Fetcher(Thread):
                         self._changed.wait()
                 while self._wanted:
                     self._obey(*self._wanted.popleft())
-                if time.monotonic() - self._looked > LOOK:
-                    self._look()
                 if self._running and self._reading:
                     self._fetch()
         except BaseException as failed:  # told by the event loop, which ends the process
@@ -103,12 +97,6 @@ class Fetcher(Thread):
             self._arrived()
         finally:
             self._consumer.close()
-
-    def _look(self) -> None:
-        """Notes where partitions end, as far as the client knows."""
-        self._looked = time.monotonic()
-        for place in self._reading:
-            self._ends[place] = self._consumer.get_watermark_offsets(TopicPartition(*place), cached=True)[1]
 
     def _obey(self, what: str, of: Any) -> None:
         match what:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import TopicPartition
 
 from streams.engine.codec import Codec
 from streams.engine.position import encode, key_of
@@ -25,7 +25,6 @@ from streams.engine.rows import GONE
 from streams.engine.shard import Change, Output, Shard
 
 WITHIN = 10.0  # seconds for one call to the broker
-FENCED = {"_FENCED", "PRODUCER_FENCED", "INVALID_PRODUCER_EPOCH"}
 TURNS = 2  # producers of exactly once
 
 
@@ -81,7 +80,6 @@ class Keeper:
     def __init__(self, changelogs: Sequence[Changelog], exactly: bool, new_producer: Callable[[int, Any], Any]) -> None:
         self.changelogs, self.exactly, self._new_producer = changelogs, exactly, new_producer
         self.producers: deque[Any] = deque()
-        self.fenced = False  # whether another producer took the name of one of ours
         self._failed = ""
 
     @property
@@ -102,14 +100,13 @@ class Keeper:
             if not self.producers:
                 self._begin()
             yield from self._steps(cut)
-        except Exception as failed:
-            self.fenced = _is_fence(failed) or _is_fence(failed.__cause__)
+        except Exception:
             self.producers.clear()
             raise
         self.producers.rotate()
 
     def _begin(self) -> None:
-        self._failed, self.fenced = "", False
+        self._failed = ""
         made = [self._new_producer(number, self._reported) for number in range(TURNS if self.exactly else 1)]
         if self.exactly:
             for producer in made:
@@ -208,13 +205,6 @@ class Keeper:
         """Delivery report of a record that nobody asked after."""
         if error is not None:
             self._failed = f"a record of {message.topic()} was not taken: {error.str()}"
-
-
-def _is_fence(failed: BaseException | None) -> bool:
-    """confluent-kafka 2.16 raises a fatal error while it still calls delivery reports, and may say it as the cause of a
-    SystemError only."""
-    error = failed.args[0] if isinstance(failed, KafkaException) else None
-    return isinstance(error, KafkaError) and error.name() in FENCED
 
 
 def _noted(cut: Cut, table: int, number: int) -> Any:
