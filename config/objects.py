@@ -28,6 +28,7 @@ CHUNK = 1024 * 1024  # bytes
 PART = 5 * 1024 * 1024  # bytes; the least that S3 takes as a part
 UPLOAD, META = "upload", "meta.json"
 UNFINISHED = re.compile(r"#[0-9]+$")  # how the name of a file ends while a LocalStore writes it
+LOOK, LOOKS = 0.01, 100  # seconds between two looks whether a part is gone, and how many there are
 REMOVALS = 1_000  # attempts at a folder in which somebody else writes or removes
 RETRIES = {  # of one request to S3; whoever can wait longer asks again
     "max_retries": 3,
@@ -64,8 +65,17 @@ class Objects:
                 self._look()
                 await obstore.put_async(self._store, path, _filled(chunks), chunk_size=PART, max_concurrency=2)
         except BaseException:
-            self._prune(path)
+            await self._broken_off(path)
             raise
+
+    async def _broken_off(self, path: str) -> None:
+        """Removes the folder if nothing else is in it. The store drops the part of a cancelled upload only afterwards."""
+        part = None if self._root is None else self._root / path
+        for _ in range(LOOKS):
+            if part is None or not list(part.parent.glob(f"{part.name}#*")):
+                break
+            await asyncio.sleep(LOOK)
+        self._prune(path)
 
     async def write(self, path: str, content: bytes) -> None:
         with self._answering(path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -98,6 +99,20 @@ async def test_what_a_killed_upload_left_is_swept_by_age(folder: Path, local: Ob
 async def test_an_upload_that_is_broken_off_leaves_no_file_and_no_folder(folder: Path, local: Objects) -> None:
     with pytest.raises(Gone):
         await local.put("chats/main/u/c/upload", broken_off())
+    assert left(folder) == []
+
+
+async def test_an_upload_that_is_cancelled_leaves_no_file_and_no_folder(folder: Path, local: Objects) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            yield b"x" * PART
+            await asyncio.sleep(0.05)
+
+    uploading = asyncio.ensure_future(local.put("chats/main/u/c/upload", endless()))
+    await asyncio.sleep(0.5)
+    uploading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await uploading
     assert left(folder) == []
 
 

@@ -40,7 +40,7 @@ MEBIBYTE = 1024 * 1024
 NOWHERE = "127.0.0.1:1"
 
 
-def told(system: System, part: str, path: str) -> tuple[int, str]:
+def probe(system: System, part: str, path: str) -> tuple[int, str]:
     """What the health port of a part answers; 0 when it does not."""
     try:
         answer = httpx.get(f"http://127.0.0.1:{system.ports[part]}/{path}", timeout=10)
@@ -52,7 +52,7 @@ def told(system: System, part: str, path: str) -> tuple[int, str]:
 def series(system: System, part: str, name: str, **labels: str) -> list[float]:
     """The values of a metric's series that have these labels."""
     found = [
-        line for line in told(system, part, "metrics")[1].splitlines() if line.startswith((f"{name}{{", f"{name} "))
+        line for line in probe(system, part, "metrics")[1].splitlines() if line.startswith((f"{name}{{", f"{name} "))
     ]
     wanted = [f'{label}="{value}"' for label, value in labels.items()]
     return [float(line.rsplit(" ", 1)[1]) for line in found if all(one in line for one in wanted)]
@@ -83,8 +83,8 @@ def test_a_process_that_starts_while_kafka_is_away_waits_and_says_for_what(syste
     with without(system, part):
         system.kill(part)
         system.begin(part, SOULFRA_KAFKA__BOOTSTRAP=NOWHERE)
-        assert eventually(lambda: told(system, part, "healthz")[0] == 200), "it lives"
-        assert eventually(lambda: NOWHERE in told(system, part, "readyz")[1] or part == "edge")
+        assert eventually(lambda: probe(system, part, "healthz")[0] == 200), "it lives"
+        assert eventually(lambda: NOWHERE in probe(system, part, "readyz")[1] or part == "edge")
         process = system.running[part]
         if part == "edge":
             with system.client() as client:
@@ -125,14 +125,14 @@ def test_all_that_a_worker_prints_is_json_and_a_fatal_sentence_is_a_line_of_it(s
         ("worker tables", {}, f"health cannot be served at 127.0.0.1:{system.ports['tables']}"),
         ("worker projector", {"SOULFRA_EDGE__PORT": "abc"}, "SOULFRA_EDGE__PORT"),
     ]
-    for words, settings, said in fatal:
+    for words, settings, sentence in fatal:
         done = subprocess.run(
             [sys.executable, "-m", "cli", *words.split()], env={**os.environ, **settings}, capture_output=True, text=True,
             check=False,
         )  # fmt: skip
         assert done.returncode == 1 and not done.stderr
         last = lines(done.stdout)[-1]
-        assert last["log.level"] == "critical" and said in last["message"]
+        assert last["log.level"] == "critical" and sentence in last["message"]
     for name in ("tables", "analysis", "projector", "edge"):
         lines((system.folder / f"{name}.log").read_text())
 
@@ -226,7 +226,7 @@ def test_what_would_wait_ends_early_and_a_caller_who_stands_still_is_ended_with_
         waiting.join(PATIENCE)
         assert waits[0][0] == 404 and waits[0][1] < 20
         assert system.running["edge"].wait(PATIENCE) == 0
-        assert eventually(lambda: not list(folder.rglob("*"))), "nothing is left of it"
+        assert eventually(lambda: not list(folder.rglob("*"))), list(folder.rglob("*"))
 
 
 # Outages
@@ -236,8 +236,8 @@ def test_a_redis_that_hangs_holds_up_neither_the_projector_s_end_nor_its_health(
     with without(system, "projector"):
         os.kill(system.valkey.pid, signal.SIGSTOP)
         try:
-            assert eventually(lambda: "Redis" in told(system, "projector", "readyz")[1])
-            assert told(system, "projector", "healthz")[0] == 200
+            assert eventually(lambda: "Redis" in probe(system, "projector", "readyz")[1])
+            assert probe(system, "projector", "healthz")[0] == 200
             began = time.monotonic()
             system.running["projector"].terminate()
             assert system.running["projector"].wait(PATIENCE) == 0
@@ -264,7 +264,7 @@ def test_an_open_transaction_of_somebody_makes_no_worker_dead(system: System) ->
         assert held.status_code == 202
         until = time.monotonic() + 20
         while time.monotonic() < until:
-            assert told(system, "tables", "healthz")[0] == 200
+            assert probe(system, "tables", "healthz")[0] == 200
             time.sleep(1)
         assert series(system, "tables", "soulfra_consumer_lag_records", topic=USAGE.name, partition=str(place[1])) == [
             0.0
@@ -380,7 +380,7 @@ async def test_ten_thousand_hostile_requests_make_no_thousands_of_series(system:
     async with httpx.AsyncClient(timeout=60, limits=httpx.Limits(max_connections=20)) as client:
         for start in range(0, 10_000, 500):
             await asyncio.gather(*(bad(client, n) for n in range(start, start + 500)))
-    text = told(system, "edge", "metrics")[1]
+    text = probe(system, "edge", "metrics")[1]
     assert 100 < len([line for line in text.splitlines() if not line.startswith("#")]) <= 2_000
     assert '_OTHER"' in text and '"M6"' not in text
 
