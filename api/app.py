@@ -18,7 +18,7 @@ from api.copy import Copy
 from api.leftover import Leftover
 from api.leftovers import Leftovers
 from api.log import Log
-from api.progress import Progress
+from api.progress import ProgressFeed
 from api.stopping import Door, Stopping
 from config import Settings, metrics, telemetry
 from config import settings as configured
@@ -26,7 +26,7 @@ from config.objects import Objects
 from config.telemetry import TRACE, Health, Heartbeat, new_trace
 from schemas.extensions import is_traceparent
 
-UNREADY_WITHIN = 3.0  # seconds
+READY_WITHIN = 3.0  # seconds for the answer
 HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 
 
@@ -42,7 +42,7 @@ def make(settings: Settings | None = None) -> FastAPI:
         state.stopping, state.admission = stopping, Admission(settings.edge)
         state.settings, state.verifier = settings, Verifier(settings)
         state.log, state.copy, state.objects = Log(settings), Copy(settings, stopping), Objects(settings)
-        state.progress = Progress(state.copy, stopping)
+        state.progress = ProgressFeed(state.copy, stopping)
         state.leftovers = Leftovers(state.objects, settings.objects.unfinished_seconds)
         await state.log.check()
         beside = [asyncio.create_task(run()) for run in (
@@ -51,7 +51,7 @@ def make(settings: Settings | None = None) -> FastAPI:
         loop = asyncio.get_running_loop()
         served = telemetry.serve(settings.telemetry.host, settings.telemetry.edge_port, Health(
             lambda: heart.stopped(settings.worker.stuck_seconds),
-            lambda: asyncio.run_coroutine_threadsafe(system.unready(state), loop).result(UNREADY_WITHIN),
+            lambda: asyncio.run_coroutine_threadsafe(system.readiness(state), loop).result(READY_WITHIN)[0],
         ))  # fmt: skip
         yield
         for task in beside:

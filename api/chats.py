@@ -25,7 +25,7 @@ from api.copy import NOW, Asked, Copy, Snapshot, TheCopy, freshness, row_of, sec
 from api.log import Log, TheLog
 from api.multipart import file_of
 from api.problem import Problem, unknown
-from api.progress import Progress, Step
+from api.progress import ProgressFeed, Step
 from config import Settings, metrics
 from config.keys import keyed
 from config.objects import META, UPLOAD, Missing, Objects, Unavailable, folder_of
@@ -50,13 +50,13 @@ def objects(request: Request) -> Objects:
     return found
 
 
-def progress_of_all(request: Request) -> Progress:
-    found: Progress = request.app.state.progress
-    return found
+def progress_feed(request: Request) -> ProgressFeed:
+    feed: ProgressFeed = request.app.state.progress
+    return feed
 
 
 TheObjects = Annotated[Objects, Depends(objects)]
-TheProgress = Annotated[Progress, Depends(progress_of_all)]
+TheProgress = Annotated[ProgressFeed, Depends(progress_feed)]
 UPLOAD_BODY = {
     "requestBody": {
         "required": True,
@@ -382,7 +382,7 @@ def _brief(row: ChatRow) -> dict[str, Any]:
     return told
 
 
-async def _progress(steps: Progress, partition: int, row: ChatRow) -> dict[str, object]:
+async def _progress(steps: ProgressFeed, partition: int, row: ChatRow) -> dict[str, object]:
     """What the newest step of an analysis that is under way says about the state of the chat."""
     with contextlib.suppress(RedisError, OSError):
         if step := await steps.newest(partition, row.chat_id):

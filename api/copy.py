@@ -73,7 +73,7 @@ class Copy:
                 if response is not None:
                     response.headers.update(freshness(found))
                 return found
-            if time.monotonic() >= deadline or await self._stopping.rest(POLL):
+            if time.monotonic() >= deadline or await self.rest():
                 raise Problem(412, f"the table is {missing} records short of {wanted.after}; wait longer, or ask again",
                               distance=missing)  # fmt: skip
 

@@ -10,17 +10,16 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 from redis.exceptions import RedisError
 
 from api.copy import Copy
 from api.stopping import Stopping
-from topics.copy import progress_key
+from topics.copy import PROGRESS_STEPS, progress_key
 
 EVERY = 0.2  # seconds between two looks
-KEPT = 200  # steps of a chat, as many as Redis keeps
 
 Step = dict[str, Any]
 Key = tuple[int, str]  # partition, and id of the chat
@@ -31,11 +30,11 @@ class _Watched:
 
     def __init__(self) -> None:
         self.last = "0"
-        self.steps: deque[tuple[str, Step]] = deque(maxlen=KEPT)
+        self.steps: deque[tuple[str, Step]] = deque(maxlen=PROGRESS_STEPS)
         self.watchers: set[asyncio.Event] = set()
 
 
-class Progress:
+class ProgressFeed:
     """Runs beside the requests."""
 
     def __init__(self, copy: Copy, stopping: Stopping) -> None:
@@ -52,13 +51,13 @@ class Progress:
                     self._away = False
                 except (RedisError, OSError):
                     self._away = True
-                    self._tell(self._watched.values())
-        self._tell(self._watched.values())
+                    self._wake(self._watched.values())
+        self._wake(self._watched.values())
 
     async def newest(self, partition: int, chat_id: str) -> Step | None:
         """The last step of a chat. Raises RedisError or OSError."""
-        found = await self._copy.redis.xrevrange(progress_key(partition, chat_id), count=1)
-        return _step(found[0][1]) if found else None
+        entries = await self._copy.redis.xrevrange(progress_key(partition, chat_id), count=1)
+        return _step(entries[0][1]) if entries else None
 
     async def follow(self, partition: int, chat_id: str, last: str, seconds: float) -> AsyncIterator[tuple[str, Step]]:
         """Steps behind the id `last`, with their ids, as they come; ends after so long, while Redis is away, or with the process."""
@@ -82,18 +81,18 @@ class Progress:
         by_partition: dict[int, dict[str, _Watched]] = {}
         for (partition, chat_id), watched in self._watched.items():
             by_partition.setdefault(partition, {})[progress_key(partition, chat_id)] = watched
-        steps = self._copy.redis.pipeline(transaction=False)
-        for asked in by_partition.values():
-            steps.xread({key: watched.last for key, watched in asked.items()})
-        for asked, found in zip(by_partition.values(), await steps.execute(), strict=True):
-            for key, fresh in found or ():
-                watched = asked[key.decode()]
+        pipeline = self._copy.redis.pipeline(transaction=False)
+        for streams in by_partition.values():
+            pipeline.xread({key: watched.last for key, watched in streams.items()})
+        for streams, replies in zip(by_partition.values(), await pipeline.execute(), strict=True):
+            for key, fresh in replies or ():
+                watched = streams[key.decode()]
                 watched.steps.extend((id.decode(), _step(fields)) for id, fields in fresh)
                 watched.last = watched.steps[-1][0]
-                self._tell([watched])
+                self._wake([watched])
 
-    def _tell(self, several: Any) -> None:
-        for watched in list(several):
+    def _wake(self, chats: Iterable[_Watched]) -> None:
+        for watched in chats:
             for news in watched.watchers:
                 news.set()
 

@@ -35,9 +35,8 @@ class Stopping:
                 if callable(before):
                     before(number, frame)
 
-            with contextlib.suppress(
-                ValueError
-            ):  # not the main thread: whoever embeds the edge stops it in their own way
+            # Outside the main thread whoever embeds the edge stops it in their own way.
+            with contextlib.suppress(ValueError):
                 signal.signal(name, heard)
 
     def begin(self) -> None:

@@ -50,23 +50,17 @@ async def healthz() -> str:
 @router.get("/readyz", response_class=PlainTextResponse)
 async def readyz(request: Request) -> Response:
     """Whether anything can be done here: events are taken while Kafka answers, queries are answered while Redis does."""
-    state = request.app.state
-    wrong, notes = await unready(state), [note for note in await _away(state) if note]
+    wrong, notes = await readiness(request.app.state)
     return PlainTextResponse(f"{wrong or '; '.join(['ok', *notes])}\n", 503 if wrong else 200)
 
 
-async def unready(state: State) -> str:
-    """Why nothing can be done here."""
+async def readiness(state: State) -> tuple[str, list[str]]:
+    """Why nothing can be done here, empty when something can; and what is answered 503, with why."""
     if state.stopping.begun.is_set():
-        return "the process is ending"
-    log, copy = await _away(state)
-    return f"{log}; {copy}" if log and copy else ""
-
-
-async def _away(state: State) -> tuple[str, str]:
-    """What is not answered, and why: events, and queries."""
+        return "the process is ending", []
     log, copy = await asyncio.gather(state.log.away(), state.copy.away())
-    return f"{log}: events answer 503" if log else "", f"{copy}: queries answer 503" if copy else ""
+    reasons = [f"{why}: {what} answer 503" for why, what in ((log, "events"), (copy, "queries")) if why]
+    return ("; ".join(reasons) if log and copy else ""), reasons
 
 
 @router.get("/asyncapi.json")

@@ -246,49 +246,40 @@ def settings() -> Settings:
 
 def unknown_names() -> list[str]:
     """Variables that look like ours and set nothing: a typing mistake would otherwise be silent."""
-    known = {name_of(key) for key in every_key()} | {f"{PREFIX}ENVIRONMENT", f"{PREFIX}SECRETS_DIR", FAILPOINT}
+    known = _names() | {f"{PREFIX}ENVIRONMENT", f"{PREFIX}SECRETS_DIR", FAILPOINT}
     return [name for name in os.environ if name.upper().startswith(PREFIX) and name.upper() not in known]
 
 
 def unknown_secrets() -> list[str]:
     """Files of the folder of secrets that set nothing; hidden ones are Kubernetes' own."""
-    folder = os.environ.get(f"{PREFIX}SECRETS_DIR", "")
-    known = {name_of(key) for key in every_key()}
-    found = sorted(file.name for file in Path(folder).iterdir()) if folder and Path(folder).is_dir() else []
-    return [name for name in found if not name.startswith(".") and name.upper() not in known]
+    folder, known = Path(os.environ.get(f"{PREFIX}SECRETS_DIR") or os.devnull), _names()
+    names = sorted(file.name for file in folder.iterdir()) if folder.is_dir() else []
+    return [name for name in names if not name.startswith(".") and name.upper() not in known]
+
+
+def _names() -> set[str]:
+    return {name_of(key) for key in every_key()}
 
 
 def contradictions(read: Settings) -> Iterator[tuple[str, str]]:
     """Settings that are each well formed and cannot work together, with why."""
     kafka, secret = read.kafka, read.keys.installation.get_secret_value()
+    protocol, choose = kafka.security_protocol, "choose one with `openssl rand -hex 32`"
     if read.environment != "laptop" and not secret:
-        yield (
-            "keys.installation",
-            (
-                "is missing; without it each process makes its own, and keyed hashes in the log never match again. "
-                "Choose one (`openssl rand -hex 32`), keep a copy, and give it to all processes"
-            ),
-        )
+        why = "is missing; without it each process makes its own, and keyed hashes in the log never match again"
+        yield "keys.installation", f"{why}: {choose}, keep a copy, and give it to all processes"
     if secret and len(secret) < SHORTEST_SECRET:
-        yield (
-            "keys.installation",
-            f"is shorter than {SHORTEST_SECRET} characters; choose one with `openssl rand -hex 32`",
-        )
-    encrypted, named = "SSL" in kafka.security_protocol, kafka.security_protocol.startswith("SASL")
+        yield "keys.installation", f"is shorter than {SHORTEST_SECRET} characters; {choose}"
+    named = protocol.startswith("SASL")
     if named and not (kafka.sasl_username and kafka.sasl_password.get_secret_value()):
-        yield "kafka.sasl_username", f"{kafka.security_protocol} needs a user, and SOULFRA_KAFKA__SASL_PASSWORD"
+        yield "kafka.sasl_username", f"{protocol} needs a user, and SOULFRA_KAFKA__SASL_PASSWORD"
     if kafka.sasl_username and not named:
-        yield (
-            "kafka.sasl_username",
-            f"{kafka.security_protocol} sends no user; set SOULFRA_KAFKA__SECURITY_PROTOCOL=SASL_SSL",
-        )
-    if kafka.ca_file and not encrypted:
-        yield "kafka.ca_file", f"{kafka.security_protocol} is not encrypted; set SOULFRA_KAFKA__SECURITY_PROTOCOL"
+        yield "kafka.sasl_username", f"{protocol} sends no user; set SOULFRA_KAFKA__SECURITY_PROTOCOL=SASL_SSL"
+    if kafka.ca_file and "SSL" not in protocol:
+        yield "kafka.ca_file", f"{protocol} is not encrypted; set SOULFRA_KAFKA__SECURITY_PROTOCOL"
     if kafka.min_insync_replicas > kafka.replication:
-        yield (
-            "kafka.min_insync_replicas",
-            f"is more than the {kafka.replication} copies that there are: nothing could be written",
-        )
+        why = f"is more than the {kafka.replication} copies that there are: nothing could be written"
+        yield "kafka.min_insync_replicas", why
 
 
 def every_key() -> list[str]:

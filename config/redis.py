@@ -38,8 +38,7 @@ class Address(NamedTuple):
 
 def connect(url: str, timeout: float) -> redis.Redis:
     """A blocking client whose every step takes at most `timeout` seconds. Raises ValueError for an address of another form."""
-    limits: dict[str, Any] = {"socket_timeout": timeout, "socket_connect_timeout": timeout, "protocol": 2}
-    retry = Retry(NoBackoff(), 1, supported_errors=(Broken,))
+    limits, retry = _limits(timeout), Retry(NoBackoff(), 1, supported_errors=(Broken,))
     if not _asks_sentinels(url):
         found: dict[str, Any] = parse_url(url)  # type: ignore[no-untyped-call]
         pool = redis.ConnectionPool(**{**found, **limits, "retry": retry})
@@ -51,8 +50,7 @@ def connect(url: str, timeout: float) -> redis.Redis:
 
 def connect_async(url: str, timeout: float, connections: int) -> redis.asyncio.Redis:
     """A client for an event loop, with at most so many connections, for which others wait their turn."""
-    limits: dict[str, Any] = {"socket_timeout": timeout, "socket_connect_timeout": timeout, "protocol": 2}
-    retry = AsyncRetry(NoBackoff(), 1, supported_errors=(Broken,))
+    limits, retry = _limits(timeout), AsyncRetry(NoBackoff(), 1, supported_errors=(Broken,))
     if not _asks_sentinels(url):
         bounds: dict[str, Any] = {"max_connections": connections, "timeout": TURN, "retry": retry}
         return redis.asyncio.Redis.from_pool(AsyncPool(**{**parse_async_url(url), **limits, **bounds}))
@@ -80,11 +78,15 @@ def parse(url: str) -> Address:
 
 def risk(client: redis.Redis) -> str:
     """A sentence where the server may evict rows: a reader would take their absence for an answer. Raises RedisError."""
-    told = client.info("memory")
-    policy = str(told.get("maxmemory_policy", EVICTS_NOTHING)) if isinstance(told, dict) else EVICTS_NOTHING
+    memory: Any = client.info("memory")
+    policy = memory.get("maxmemory_policy", EVICTS_NOTHING)
     if policy == EVICTS_NOTHING:
         return ""
     return f"Redis has maxmemory-policy {policy} and would drop rows that people then miss; set it to {EVICTS_NOTHING}"
+
+
+def _limits(timeout: float) -> dict[str, Any]:
+    return {"socket_timeout": timeout, "socket_connect_timeout": timeout, "protocol": 2}
 
 
 def _asks_sentinels(url: str) -> bool:

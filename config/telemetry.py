@@ -27,7 +27,8 @@ from config import metrics
 log = logging.getLogger("soulfra")
 
 ECS_VERSION = "8.11"
-TELL = {
+# Packages whose errors quote no chat.
+QUOTE_NOTHING = {
     "config",
     "topics",
     "streams",
@@ -38,7 +39,7 @@ TELL = {
     "redis",
     "aiokafka",
     "obstore",
-}  # whose errors quote no chat
+}
 LABELS: ContextVar[tuple[tuple[str, str], ...]] = ContextVar("labels", default=())  # of everything logged from here on
 TRACE: ContextVar[str] = ContextVar("trace", default="")  # W3C traceparent of what is being worked on
 BEAT = 1.0  # seconds
@@ -106,8 +107,8 @@ class EcsFormatter(logging.Formatter):
 
 def _error(error: BaseException) -> dict[str, str]:
     """Type, place, and the message only of those who know no chat: that of a `KeyError` may be a person's words."""
-    told = {"error.type": type(error).__name__, "error.stack_trace": _trace(error)}
-    return told | ({"error.message": str(error)} if _is_ours_to_tell(error) else {})
+    fields = {"error.type": type(error).__name__, "error.stack_trace": _trace(error)}
+    return fields | ({"error.message": str(error)} if _quotes_nothing(error) else {})
 
 
 def _trace(error: BaseException) -> str:
@@ -117,8 +118,8 @@ def _trace(error: BaseException) -> str:
     return "".join([*lines, *traceback.format_tb(error.__traceback__), type(error).__name__, "\n"])
 
 
-def _is_ours_to_tell(error: BaseException) -> bool:
-    return isinstance(error, OSError) or type(error).__module__.partition(".")[0] in TELL
+def _quotes_nothing(error: BaseException) -> bool:
+    return isinstance(error, OSError) or type(error).__module__.partition(".")[0] in QUOTE_NOTHING
 
 
 def start(service: str, environment: str, level: str = "INFO") -> None:

@@ -70,7 +70,7 @@ class Job:
         self._last = time.monotonic()
         worker = settings.worker
         processes = worker.analysis_processes or os.cpu_count() or 1
-        each = worker.analysis_memory or memory.share(2 * processes, memory.container_limit())
+        each = worker.analysis_memory or memory.share(processes, memory.container_limit())
         self._analysts = Analysts(processes, worker.analysis_seconds, each)
         self._workspace = Workspace(settings.local.data / "analysis")
         self._disk = Room(worker.analysis_disk)
@@ -212,8 +212,7 @@ class Job:
         with contextlib.suppress(Missing, ValueError):
             deaths = int(await patience(self.objects.read, _mark(event)))
         if deaths >= ATTEMPTS:
-            with contextlib.suppress(Unavailable):
-                await self.objects.remove(_mark(event))
+            await self._unmark(event)
             raise broken()
         return deaths
 
@@ -224,8 +223,12 @@ class Job:
         try:
             yield
         finally:
-            with contextlib.suppress(Unavailable):
-                await self.objects.remove(_mark(event))
+            await self._unmark(event)
+
+    async def _unmark(self, event: Request) -> None:
+        """While the storage is away the mark stays: it only makes the next attempt a lonely one."""
+        with contextlib.suppress(Unavailable):
+            await self.objects.remove(_mark(event))
 
     def _leave(self, chat_id: str, workspace: Path) -> None:
         self._folders[chat_id].discard(workspace)

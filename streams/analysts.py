@@ -23,6 +23,7 @@ from config.redis import connect
 from soulfra.analysis import Analysis, analyse_whole, concluded
 from soulfra.reading import Plan, Reading, planned, read
 from streams.pool import Died, Pool
+from topics.copy import PROGRESS_STEPS
 
 T = TypeVar("T")
 log = logging.getLogger("soulfra.analysis")
@@ -150,7 +151,7 @@ def show(url: str, key: str, share: float, stage: str, **more: str) -> None:
     """Progress is ephemeral: while Redis is away, nobody sees it. `key` is the stream's."""
     with contextlib.suppress(redis.RedisError, OSError), connect(url, SHOWN_WITHIN) as connection:
         steps = connection.pipeline(transaction=False)
-        steps.xadd(key, {"stage": stage, "share": f"{share:.3f}", **more}, maxlen=200)
+        steps.xadd(key, {"stage": stage, "share": f"{share:.3f}", **more}, maxlen=PROGRESS_STEPS)
         steps.expire(key, KEPT_PROGRESS)
         steps.execute()
 

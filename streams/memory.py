@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from config import MEBIBYTE
 from streams.engine import Stopped
 
-MEBIBYTE = 1024 * 1024
+POOLS = 2  # of small and of large files; each may have as many processes as there are analyses at a time
 OWN = 192 * MEBIBYTE  # bytes for the worker itself
 LEAST = 192 * MEBIBYTE  # bytes that an export of 100 MB may need (measured: 140 MB)
 MOST = 2048 * MEBIBYTE  # bytes, where there is no limit
@@ -16,15 +17,16 @@ CGROUPS = Path("/sys/fs/cgroup")
 OURS = Path("/proc/self/cgroup")
 
 
-def share(processes: int, limit: int | None) -> int:
-    """Bytes for each of so many processes. Raises Stopped when there is not enough for one export each."""
+def share(analyses: int, limit: int | None) -> int:
+    """Bytes for each process, with so many analyses at a time. Raises Stopped when there is not enough for an export each."""
     if limit is None:
         return MOST
+    processes = POOLS * analyses
     each = (limit - OWN) // processes
     if each < LEAST:
-        fitting = max(1, (limit - OWN) // LEAST // 2)
+        fitting = max(1, (limit - OWN) // LEAST // POOLS)
         raise Stopped(
-            f"{limit // MEBIBYTE} MiB of memory are too few for {processes // 2} analyses at a time; give the worker "
+            f"{limit // MEBIBYTE} MiB of memory are too few for {analyses} analyses at a time; give the worker "
             f"{(OWN + processes * LEAST) // MEBIBYTE} MiB, or set SOULFRA_WORKER__ANALYSIS_PROCESSES={fitting}"
         )
     return min(each, MOST)

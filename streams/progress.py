@@ -27,7 +27,7 @@ class Progress:
     def __init__(self, app: engine.App, group: str) -> None:
         self.app, self._group = app, group
         self._seen: dict[Place, tuple[int, float]] = {}  # next offset, and since when, where records are left
-        self._told: set[Place] = set()
+        self._published: set[Place] = set()
         self._rebalances = 0
 
     async def run(self) -> None:
@@ -45,12 +45,8 @@ class Progress:
         now, consumer = time.monotonic(), self.app.consumer
         owned = consumer.assignment()
         metrics.ASSIGNED.labels(self._group).set(len(owned))
-        found: dict[Place, int] = {
-            (topic, number): end
-            for (topic, number), end in ends.items()
-            if (topic, number) in owned and (topic, number) in consumer.work.lanes
-        }
-        for place, end in found.items():
+        current = {place: end for place, end in ends.items() if place in owned and place in consumer.work.lanes}
+        for place, end in current.items():
             next = consumer.next_of(*place)
             lag = max(0, end - next)
             metrics.LAG.labels(self._group, place[0], str(place[1])).set(lag)
@@ -59,11 +55,11 @@ class Progress:
                 metrics.PROGRESS.labels(place[0], str(place[1])).set(time.time())
                 since = now
             self._seen[place] = next, since
-        for topic, number in self._told - found.keys():
+        for topic, number in self._published - current.keys():
             metrics.forget(metrics.LAG, self._group, topic, str(number))
             metrics.forget(metrics.PROGRESS, topic, str(number))
-        self._told = set(found)
-        waiting = found.keys() - consumer.ownership.halted.keys()  # a restart would not help those that are paused
+        self._published = set(current)
+        waiting = current.keys() - consumer.ownership.halted.keys()  # a restart would not help those that are paused
         self._seen = {place: seen for place, seen in self._seen.items() if place in waiting}
         self._measure_ownership()
 

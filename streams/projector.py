@@ -109,8 +109,6 @@ class Projector:
 
     def _learn(self) -> None:
         """Asks Redis where each partition goes on, and reads from there. Raises RedisError."""
-        if self.away:
-            self._redis.ping()
         if evicts := risk(self._redis):
             log.error("%s", evicts)
         for place in list(self._lost):

@@ -41,14 +41,14 @@ def run(settings: Settings, port: int, work: Work) -> None:
 
 def waited(settings: Settings, health: Health, stop: Event) -> Ids | None:
     """The ids of all topics; None when told to stop meanwhile. Alive and not ready until then. Raises Differs."""
-    health.ready = lambda: f"waiting for Kafka at {settings.kafka.bootstrap}"
+    why = f"waiting for Kafka at {settings.kafka.bootstrap}"
+    health.ready = lambda: why
     while not stop.is_set():
         try:
             return _checked(settings, stop)
         except Away as away:
-            sentence = str(away)
-            health.ready = lambda said=sentence: said  # type: ignore[misc]
-            log.warning("%s; waiting", sentence)
+            why = str(away)
+            log.warning("%s; waiting", why)
         stop.wait(AGAIN)
     return None
 

@@ -133,8 +133,8 @@ def test_every_setting_that_matters_in_a_cluster_can_be_set() -> None:
 
 
 def test_every_other_setting_has_the_type_and_the_bounds_that_it_has_in_the_code() -> None:
-    said = json.loads((CHART / "values.schema.json").read_text())["properties"]["settings"]["properties"]
-    for name, rule in said.items():
+    rules = json.loads((CHART / "values.schema.json").read_text())["properties"]["settings"]["properties"]
+    for name, rule in rules.items():
         section, key = name.removeprefix("SOULFRA_").lower().split("__")
         field = Settings.model_fields[section].annotation
         assert field is not None

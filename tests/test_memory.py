@@ -8,17 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from config import MEBIBYTE
 from streams.engine import Stopped
-from streams.memory import LEAST, MEBIBYTE, MOST, OWN, container_limit, share
+from streams.memory import LEAST, MOST, OWN, container_limit, share
 from streams.workspace import Workspace
 
 
 def test_each_process_has_an_equal_share_of_what_the_container_has() -> None:
-    assert share(4, 1024 * MEBIBYTE) == 208 * MEBIBYTE
-    assert share(4, None) == MOST and share(2, 64 * 1024 * MEBIBYTE) == MOST
-    assert share(4, OWN + 4 * LEAST) == LEAST
+    assert share(2, 1024 * MEBIBYTE) == 208 * MEBIBYTE
+    assert share(2, None) == MOST and share(1, 64 * 1024 * MEBIBYTE) == MOST
+    assert share(2, OWN + 4 * LEAST) == LEAST
     with pytest.raises(Stopped, match=r"1024 MiB of memory are too few for 16 .* SOULFRA_WORKER__ANALYSIS_PROCESSES=2"):
-        share(32, 1024 * MEBIBYTE)
+        share(16, 1024 * MEBIBYTE)
 
 
 def written(folder: Path, **files: str) -> Path:

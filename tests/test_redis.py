@@ -14,7 +14,7 @@ import redis
 
 from api.copy import Copy, Wanted
 from api.problem import Problem
-from api.progress import Progress
+from api.progress import ProgressFeed
 from api.stopping import Stopping
 from cli.local.ports import free
 from cli.local.valkey import pongs, server
@@ -54,7 +54,7 @@ async def is_read(url: str) -> None:
     """As the edge does."""
     stopping = Stopping(1.0)
     copy = Copy(Settings(redis={"url": url}), stopping)  # type: ignore[arg-type]
-    progress = Progress(copy, stopping)
+    progress = ProgressFeed(copy, stopping)
     running = asyncio.ensure_future(progress.run())
     try:
         found = await copy.snapshot(CHAT_ROWS, "main/u1", Wanted(None, 0.0))

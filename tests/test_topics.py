@@ -58,9 +58,9 @@ def test_topics_belong_to_the_installation_that_claimed_them(system: System, wor
     ports = {
         f"SOULFRA_TELEMETRY__{name}_PORT": str(free_port()) for name in ("TABLES", "ANALYSIS", "PROJECTOR", "EDGE")
     }
-    said = refused(*words, SOULFRA_KEYS__INSTALLATION=SECRET, **ports)
-    assert "these topics belong to the installation" in said and "SOULFRA_KEYS__INSTALLATION" in said
-    assert SECRET not in said
+    sentence = refused(*words, SOULFRA_KEYS__INSTALLATION=SECRET, **ports)
+    assert "these topics belong to the installation" in sentence and "SOULFRA_KEYS__INSTALLATION" in sentence
+    assert SECRET not in sentence
 
 
 def test_outside_a_laptop_nobody_starts_without_the_installation_s_secret(system: System) -> None:
@@ -71,8 +71,8 @@ def test_outside_a_laptop_nobody_starts_without_the_installation_s_secret(system
 def test_keys_of_the_secret_that_set_nothing_are_named(system: System, tmp_path: Path) -> None:
     for name in ("SOULFRA_KEYS__INSTALATION", "..data"):
         (tmp_path / name).write_text("x")
-    said = refused("worker", "tables", SOULFRA_SECRETS_DIR=str(tmp_path))
-    assert "SOULFRA_KEYS__INSTALATION: there is no such setting" in said and "..data" not in said
+    sentence = refused("worker", "tables", SOULFRA_SECRETS_DIR=str(tmp_path))
+    assert "SOULFRA_KEYS__INSTALATION: there is no such setting" in sentence and "..data" not in sentence
 
 
 def test_what_an_operator_set_on_a_topic_stays_unless_it_is_asked_for(system: System) -> None:

@@ -173,9 +173,11 @@ def test_rows_that_a_release_cannot_read_stop_its_worker_with_a_sentence(
     done = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False)
     admin = AdminClient({"bootstrap.servers": system.kafka.bootstrap})  # kept in a name: its futures die with it
     admin.delete_topics([changelog])[changelog].result(PATIENCE)
-    said = [line["message"] for line in map(json.loads, done.stdout.splitlines()) if line["log.level"] == "critical"]
-    assert done.returncode == 1 and f"table {NEW[1]}: its changelog" in said[-1], done.stdout[-2000:]
-    assert "soulfra reset" in said[-1] and not done.stderr
+    sentences = [
+        line["message"] for line in map(json.loads, done.stdout.splitlines()) if line["log.level"] == "critical"
+    ]
+    assert done.returncode == 1 and f"table {NEW[1]}: its changelog" in sentences[-1], done.stdout[-2000:]
+    assert "soulfra reset" in sentences[-1] and not done.stderr
 
 
 def test_what_a_newer_release_wrote_is_never_removed(system: System) -> None:

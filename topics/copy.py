@@ -8,6 +8,7 @@ replica or a second projector are seen at the next step and healed from the log.
 from __future__ import annotations
 
 ONLY = "-"  # field of a person's single row
+PROGRESS_STEPS = 200  # that are kept of an analysis
 
 APPLY = """
 local state = KEYS[1]

@@ -69,12 +69,11 @@ def claimed(kafka: Kafka, within: float = WITHIN) -> str:
 
 
 def claim(kafka: Kafka, id: str) -> str:
-    """Claims topics that nobody has; whose they are. Of two at once the first in the log has them. Raises Unread."""
-    if not (owner := claimed(kafka, PATIENTLY)):
-        write(kafka, CLAIM, id.encode())
-        owner = claimed(kafka)
-        if owner != id:
-            write(kafka, CLAIM, owner.encode())  # compaction keeps the last
+    """Claims topics that nobody has, and returns their owner: of two that claim at once, the first in the log. Raises Unread."""
+    write(kafka, CLAIM, id.encode())
+    owner = claimed(kafka)
+    if owner != id:
+        write(kafka, CLAIM, owner.encode())  # compaction keeps the last
     return owner
 
 

@@ -41,8 +41,13 @@ class Step:
 def plan(settings: Settings) -> list[Step]:
     """What separates the broker from this release, the catalogue's order. Raises Differs when it cannot be asked."""
     steps = _topics(settings)
-    there = not any(step.topic == INSTALLATION or step.action == "refuse" for step in steps)
-    return steps + ([*_claim(settings), *_contracts(settings.kafka)] if there else [])
+    if any(step.topic == INSTALLATION or step.action == "refuse" for step in steps):
+        return steps
+    try:
+        claims = [] if installation.claimed(settings.kafka) else [_claiming(installation_id(settings))]
+        return [*steps, *claims, *_contracts(settings.kafka)]
+    except Unread as away:
+        raise Away(str(away)) from None
 
 
 def _topics(settings: Settings) -> list[Step]:
@@ -72,10 +77,11 @@ def apply(settings: Settings, configure: bool = False) -> list[Step]:
     _create(broker, [step for step in steps if step.action == "create"], settings.kafka)
     _configure(broker, [step for step in steps if step.action == "configure"])
     try:
-        unclaimed = _claim(settings)
-        _owned(installation.claim(settings.kafka, installation_id(settings)), settings)
+        id, owner = installation_id(settings), installation.claimed(settings.kafka, installation.PATIENTLY)
+        claims = [] if owner else [_claiming(id)]
+        _owned(owner or installation.claim(settings.kafka, id), settings)
         recorded = installation.record(settings.kafka)
-        return [*steps, *unclaimed, *([_recording(recorded)] if recorded else [])]
+        return [*steps, *claims, *([_recording(recorded)] if recorded else [])]
     except Unread as away:
         raise Away(f"{away}; run it again") from None
 
@@ -83,22 +89,17 @@ def apply(settings: Settings, configure: bool = False) -> list[Step]:
 def check(settings: Settings) -> dict[str, str]:
     """The ids of all topics. Raises Differs when one is missing or differs: starting then would tear events apart."""
     try:
-        return _checked(settings)
-    except KafkaException as away:
-        raise Away(f"the broker does not say how the topics are: {away.args[0].str()}") from None
-
-
-def _checked(settings: Settings) -> dict[str, str]:
-    wrong = [step for step in _topics(settings) if step.action in ("create", "refuse")]
-    if wrong:
-        listed = "; ".join(f"{step.topic}: {step.why}" for step in wrong[:5])
-        more = f"; and {len(wrong) - 5} more" if len(wrong) > 5 else ""
-        raise Differs(f"the topics are not as the catalogue says ({listed}{more}); run `soulfra topics apply`")
-    try:
+        wrong = [step for step in _topics(settings) if step.action in ("create", "refuse")]
+        if wrong:
+            listed = "; ".join(f"{step.topic}: {step.why}" for step in wrong[:5])
+            more = f"; and {len(wrong) - 5} more" if len(wrong) > 5 else ""
+            raise Differs(f"the topics are not as the catalogue says ({listed}{more}); run `soulfra topics apply`")
         _owned(installation.claimed(settings.kafka), settings)
+        return topic_ids(settings.kafka, list(everything()))
     except Unread as away:
         raise Away(str(away)) from None
-    return topic_ids(settings.kafka, list(everything()))
+    except KafkaException as away:
+        raise Away(f"the broker does not say how the topics are: {away.args[0].str()}") from None
 
 
 def topic_ids(kafka: Kafka, names: list[str]) -> dict[str, str]:
@@ -108,12 +109,8 @@ def topic_ids(kafka: Kafka, names: list[str]) -> dict[str, str]:
     return {name: str(future.result().topic_id) for name, future in described.items()}
 
 
-def _claim(settings: Settings) -> list[Step]:
-    try:
-        owner = installation.claimed(settings.kafka)
-    except Unread as away:
-        raise Away(str(away)) from None
-    return [] if owner else [Step("claim", INSTALLATION, f"for the installation {installation_id(settings)}")]
+def _claiming(id: str) -> Step:
+    return Step("claim", INSTALLATION, f"for the installation {id}")
 
 
 def _owned(owner: str, settings: Settings) -> None:
@@ -129,11 +126,8 @@ def _owned(owner: str, settings: Settings) -> None:
 
 
 def _contracts(kafka: Kafka) -> list[Step]:
-    """Whether older processes have to be told of events that this release brings."""
-    try:
-        before = installation.recorded(kafka)
-    except Unread as away:
-        raise Differs(str(away)) from None
+    """Whether older processes have to be told of events that this release brings. Raises Unread."""
+    before = installation.recorded(kafka)
     grown = before | installation.ours()
     return [_recording(grown)] if grown != before else []
 
