@@ -87,13 +87,14 @@ class Projector:
         self._consumer.subscribe(list(self._tables), on_assign=self._assigned, on_revoke=self._revoked)
         beat = 0.0
         while not self.stop.is_set():
+            if due := time.monotonic() - beat >= BEAT:
+                beat = self.progress = time.monotonic()
             try:
-                self._round(time.monotonic() - beat >= BEAT)
+                self._round(due)
                 self._back()
             except (redis.RedisError, OSError) as away:
                 self._give_up(away)
-            if time.monotonic() - beat >= BEAT:
-                beat = self.progress = time.monotonic()
+            if due:
                 self._measure()
         self._consumer.close()
 
