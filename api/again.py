@@ -55,7 +55,8 @@ async def analyse(
         raise Problem(409, "the uploaded file is gone; upload it again")
     with contextlib.suppress(RedisError, OSError):
         partition = partition_of(caller.key, copy.partitions)
-        await copy.redis.delete(progress_key(partition, id))  # of the attempt before
+        async with copy.turn() as redis:
+            await redis.delete(progress_key(partition, id))  # of the attempt before
     position = await log.publish(event, TRACE.get())
     log_.info("chat %s is to be analysed again, attempt %d, at %s", id, event.attempt, position)
     return _answer(id, event.attempt, str(position))

@@ -44,7 +44,7 @@ def make(settings: Settings | None = None) -> FastAPI:
         state.log, state.copy, state.objects = Log(settings), Copy(settings, stopping), Objects(settings)
         state.progress = ProgressFeed(state.copy, stopping)
         state.leftovers = Leftovers(state.objects, settings.objects.unfinished_seconds)
-        await state.log.check()
+        await state.log.check(settings.kafka.accept_within)
         beside = [asyncio.create_task(run()) for run in (
             heart.run, state.leftovers.run, state.progress.run, partial(state.log.until_open, stopping),
         )]  # fmt: skip
@@ -58,7 +58,7 @@ def make(settings: Settings | None = None) -> FastAPI:
             task.cancel()
         served.shutdown()
         await asyncio.to_thread(state.log.close)
-        await state.copy.redis.aclose()
+        await state.copy.close()
 
     app = FastAPI(title="Soulfra", version=version("soulfra"), lifespan=wired, docs_url=None, redoc_url=None)
     problem.install(app)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
 from fastapi import Depends, Query, Request, Response
+from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from api.problem import Problem, later
@@ -17,10 +20,11 @@ from api.stopping import Stopping
 from config import Settings
 from config.redis import connect_async
 from topics import Row, Table
-from topics.copy import ONLY, rows_key, state_key
+from topics.copy import ONLY, SNAPSHOT, rows_key, state_key
 from topics.place import Position, partition_of
 from topics.rows import PositionRow, read
 
+TURN = 5.0  # seconds that a reader waits for a connection
 POLL = 0.02  # seconds between two looks while waiting
 LONGEST_WAIT = 30.0  # seconds
 DURATION = re.compile(r"^([0-9]{1,5})(ms|s)$")
@@ -50,7 +54,9 @@ class Copy:
     def __init__(self, settings: Settings, stopping: Stopping) -> None:
         self.partitions, self._stopping = settings.kafka.partitions, stopping
         url, limits = settings.redis.url.get_secret_value(), settings.redis
-        self.redis = connect_async(url, limits.timeout, limits.connections)
+        self._redis = connect_async(url, limits.timeout, limits.connections)
+        self._snapshot = self._redis.register_script(SNAPSHOT)
+        self._turns = asyncio.Semaphore(limits.connections)
 
     async def snapshot(
         self,
@@ -78,23 +84,30 @@ class Copy:
                               distance=missing)  # fmt: skip
 
     async def _read(self, table: Table[Any], key: str, partition: int, subs: Sequence[str] | None) -> Snapshot:
-        steps, place = self.redis.pipeline(transaction=True), rows_key(table.name, partition, key)
-        if subs is None:
-            steps.hgetall(place)
-        else:
-            steps.hmget(place, *subs)
-        steps.hmget(state_key(table.name, partition), "position", "complete")
+        keys = rows_key(table.name, partition, key), state_key(table.name, partition)
         try:
-            rows, (position, complete) = await steps.execute()
+            async with self.turn():
+                rows, (position, complete) = await self._snapshot(keys=keys, args=subs or ())
         except (RedisError, OSError):
             raise later("the read copy is away; what you send is still taken, ask again in a moment") from None
         if complete != b"1":
             raise later("the read copy is being rebuilt from the log; ask again in a moment")
         known = msgspec.json.decode(position, type=PositionRow) if position else PositionRow()
-        named = (
-            {name.decode(): row for name, row in rows.items()} if subs is None else dict(zip(subs, rows, strict=True))
-        )
-        return Snapshot(named, known, partition)
+        names = subs or [name.decode() for name in rows[::2]]
+        return Snapshot(dict(zip(names, rows if subs else rows[1::2], strict=True)), known, partition)
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[Redis]:
+        """Redis, on one of the connections, for which others wait. Raises TimeoutError, which is an OSError."""
+        async with asyncio.timeout(TURN):
+            await self._turns.acquire()
+        try:
+            yield self._redis
+        finally:
+            self._turns.release()
+
+    async def close(self) -> None:
+        await self._redis.aclose()
 
     async def rest(self) -> bool:
         """For those who look again and again; whether they are to give up, because the process ends."""
@@ -103,7 +116,8 @@ class Copy:
     async def away(self) -> str:
         """Why rows cannot be read, or nothing."""
         try:
-            await self.redis.ping()
+            async with self.turn() as redis:
+                await redis.ping()
         except (RedisError, OSError):
             return "Redis does not answer"
         return ""

@@ -16,7 +16,7 @@ from api.auth import Caller, Principal
 from api.cloudevents import BATCH, STRUCTURED, URI_REFERENCE, not_json, received
 from api.copy import Asked, TheCopy, row_of
 from api.log import TheLog
-from api.problem import Escaped, Problem, unknown
+from api.problem import RETRY, Escaped, Problem, unknown
 from config.telemetry import TRACE
 from schemas import UsageRecorded
 from schemas.event import ENVELOPE, SYSTEM, Event
@@ -93,8 +93,11 @@ async def accept(request: Request, caller: Caller, log: TheLog) -> Response:
     accepted = sum(verdict.status == "accepted" for verdict in verdicts)
     counts = {"accepted": accepted, "rejected": len(verdicts) - accepted}
     body = {"verdicts": [verdict.told() for verdict in verdicts], **counts}
-    positions = ", ".join(_newest(verdicts))
-    return Escaped(body, 202 if accepted else 422, {"Soulfra-Position": positions} if positions else None)
+    if accepted:
+        return Escaped(body, 202, {"Soulfra-Position": ", ".join(_newest(verdicts))})
+    if any(verdict.code == 503 for verdict in verdicts):
+        return Escaped(body, 503, RETRY)
+    return Escaped(body, 422)
 
 
 @router.get("/v1/events")
@@ -237,7 +240,7 @@ def _subject(subject: Any, caller: Principal) -> str:
 def _alone(verdict: Verdict) -> Response:
     if verdict.status == "accepted":
         return JSONResponse(verdict.told(), 202, {"Soulfra-Position": verdict.position})
-    retry = {"Retry-After": "1"} if verdict.code == 503 else None
+    retry = RETRY if verdict.code == 503 else None
     raise Problem(
         verdict.code, verdict.reason, headers=retry, place=verdict.place.removeprefix("events[0]").lstrip(".")
     )

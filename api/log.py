@@ -21,7 +21,7 @@ from schemas.wire import encode
 from topics import topic_of
 from topics.broker import producer, refusals
 from topics.place import Position, partition_of
-from topics.plan import Away, Differs, check
+from topics.plan import WITHIN, Away, Differs, check
 
 log_ = logging.getLogger("soulfra.edge")
 
@@ -42,10 +42,10 @@ class Log:
         self._thread = Thread(target=self._report, name="deliveries", daemon=True)
         self._thread.start()
 
-    async def check(self) -> None:
+    async def check(self, within: float = WITHIN) -> None:
         """Nothing is published before the topics are known to be as the catalogue says. Raises Differs where they are not."""
         try:
-            await asyncio.to_thread(check, self.settings)
+            await asyncio.to_thread(check, self.settings, within)
             self.closed = ""
         except Away as away:
             self.closed = str(away)

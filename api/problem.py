@@ -22,6 +22,7 @@ TITLES = {
     409: "Conflict", 412: "Not there yet", 413: "Too large", 415: "Unsupported media type", 422: "Cannot be taken",
     429: "Too many", 500: "Our mistake", 503: "Not available now", 507: "No room",
 }  # fmt: skip
+RETRY = {"Retry-After": "1"}  # of what is only away for now
 
 
 class Escaped(JSONResponse):

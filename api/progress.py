@@ -56,7 +56,8 @@ class ProgressFeed:
 
     async def newest(self, partition: int, chat_id: str) -> Step | None:
         """The last step of a chat. Raises RedisError or OSError."""
-        entries = await self._copy.redis.xrevrange(progress_key(partition, chat_id), count=1)
+        async with self._copy.turn() as redis:
+            entries = await redis.xrevrange(progress_key(partition, chat_id), count=1)
         return _step(entries[0][1]) if entries else None
 
     async def follow(self, partition: int, chat_id: str, last: str, seconds: float) -> AsyncIterator[tuple[str, Step]]:
@@ -81,10 +82,9 @@ class ProgressFeed:
         by_partition: dict[int, dict[str, _Watched]] = {}
         for (partition, chat_id), watched in self._watched.items():
             by_partition.setdefault(partition, {})[progress_key(partition, chat_id)] = watched
-        pipeline = self._copy.redis.pipeline(transaction=False)
         for streams in by_partition.values():
-            pipeline.xread({key: watched.last for key, watched in streams.items()})
-        for streams, replies in zip(by_partition.values(), await pipeline.execute(), strict=True):
+            async with self._copy.turn() as redis:
+                replies: Any = await redis.xread({key: watched.last for key, watched in streams.items()})
             for key, fresh in replies or ():
                 watched = streams[key.decode()]
                 watched.steps.extend((id.decode(), _step(fields)) for id, fields in fresh)

@@ -11,7 +11,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.problem import Problem, answer, later
+from api.problem import RETRY, Problem, answer, later
 
 GOING = "this process is going; send it again, and another one takes it"
 
@@ -83,4 +83,4 @@ class Door:
         if stopping is None or not stopping.begun.is_set():
             await self._app(scope, receive, send)
             return
-        await answer(Problem(503, GOING, headers={"Retry-After": "1", "Connection": "close"}))(scope, receive, send)
+        await answer(Problem(503, GOING, headers=RETRY | {"Connection": "close"}))(scope, receive, send)

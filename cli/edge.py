@@ -23,7 +23,7 @@ def api() -> None:
 
     with process("edge") as settings:
         try:
-            check(settings)
+            check(settings, settings.kafka.accept_within)
         except Away as away:
             log.warning("%s; queries are answered meanwhile", away)
         Granian(

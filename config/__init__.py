@@ -22,6 +22,8 @@ from pydantic_settings import (
     YamlConfigSettingsSource,
 )
 
+from config import address
+
 PREFIX = "SOULFRA_"
 FAILPOINT = f"{PREFIX}FAILPOINT"  # of tests that kill a worker at a step of a commit; read by streams/app.py
 HERE = Path(__file__).parent
@@ -277,6 +279,10 @@ def contradictions(read: Settings) -> Iterator[tuple[str, str]]:
         yield "kafka.sasl_username", f"{protocol} sends no user; set SOULFRA_KAFKA__SECURITY_PROTOCOL=SASL_SSL"
     if kafka.ca_file and "SSL" not in protocol:
         yield "kafka.ca_file", f"{protocol} is not encrypted; set SOULFRA_KAFKA__SECURITY_PROTOCOL"
+    try:
+        address.check(read.redis.url.get_secret_value())
+    except ValueError as wrong:
+        yield "redis.url", str(wrong)
     if kafka.min_insync_replicas > kafka.replication:
         why = f"is more than the {kafka.replication} copies that there are: nothing could be written"
         yield "kafka.min_insync_replicas", why

@@ -37,6 +37,7 @@ class Progress:
                 ends = await asyncio.to_thread(self.app.consumer.ends, list(self.app.consumer.work.lanes))
             except KafkaException as away:
                 log.debug("the ends of the partitions are not known (%s)", away)
+                self._seen.clear()  # while nothing can be read, nobody stands still
             else:
                 self.measure(ends)
 
@@ -86,4 +87,6 @@ def unready(app: engine.App) -> str:
         return refusals.sentence() or "no partitions are assigned yet"
     if app.consumer.ready():
         return refusals.sentence() or paused(app)
-    return held_back(app) or "tables are being read back from their changelogs"
+    return held_back(app) or (
+        "tables are being read back from their changelogs" if app.tables else "the place to go on from is being read"
+    )

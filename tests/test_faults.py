@@ -268,6 +268,10 @@ def test_while_the_broker_is_away_nothing_is_accepted_and_afterwards_everything_
             }
             refused = client.post("/v1/events", json=event)
             assert refused.status_code == 503 and refused.headers["Retry-After"]
+            batch = {"Content-Type": "application/cloudevents-batch+json"}
+            refused = client.post("/v1/events", content=json.dumps([event, event]), headers=batch)
+            assert refused.status_code == 503 and refused.headers["Retry-After"]
+            assert [verdict["code"] for verdict in refused.json()["verdicts"]] == [503, 503]
         system.kafka.start()
         system.run("doctor", "--mend")  # as `make run` does after a broker was killed
         before = sent.accepted

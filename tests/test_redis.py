@@ -6,7 +6,7 @@ import asyncio
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,11 +19,14 @@ from api.stopping import Stopping
 from cli.local.ports import free
 from cli.local.valkey import pongs, server
 from config import Settings
-from config.redis import connect, connect_async, parse, risk
+from config.address import check, parse
+from config.redis import connect, connect_async, risk
 from tests.conftest import eventually
 from topics import CHAT_ROWS
 from topics.copy import APPLY, BEGIN, progress_key, rows_key, state_key
 from topics.place import partition_of
+
+SLOTS = 16384  # of a cluster
 
 
 @contextmanager
@@ -40,31 +43,32 @@ def serving(folder: Path, *words: str) -> Iterator[int]:
         process.wait(10)
 
 
-def written(client: redis.Redis) -> None:
+def written(client: redis.Redis, key: str = "main/u1") -> None:
     """As the projector does."""
-    place = partition_of("main/u1", 8)
-    state, rows = state_key(CHAT_ROWS.name, place), rows_key(CHAT_ROWS.name, place, "main/u1")
+    place = partition_of(key, 8)
+    state, rows = state_key(CHAT_ROWS.name, place), rows_key(CHAT_ROWS.name, place, key)
     assert int(client.register_script(BEGIN)(keys=[state], args=["id"])) == 0
     applied = client.register_script(APPLY)(keys=[state, rows], args=["id", "0", "1", b'{"next":{}}', "1", "c1", b"{}"])
     assert int(applied) == 1
-    client.xadd(progress_key(place, "c1"), {"stage": "done", "share": "1.0"})
+    client.xadd(progress_key(place, key), {"stage": "done", "share": "1.0"})
 
 
-async def is_read(url: str) -> None:
+async def is_read(url: str, key: str = "main/u1") -> None:
     """As the edge does."""
     stopping = Stopping(1.0)
     copy = Copy(Settings(redis={"url": url}), stopping)  # type: ignore[arg-type]
     progress = ProgressFeed(copy, stopping)
     running = asyncio.ensure_future(progress.run())
     try:
-        found = await copy.snapshot(CHAT_ROWS, "main/u1", Wanted(None, 0.0))
+        found = await copy.snapshot(CHAT_ROWS, key, Wanted(None, 0.0))
         assert found.rows == {"c1": b"{}"}
-        steps = [step async for _, step in progress.follow(found.partition, "c1", "0", 2.0)]
+        steps = [step async for _, step in progress.follow(found.partition, key, "0", 2.0)]
         assert [step["stage"] for step in steps] == ["done"]
+        assert (await progress.newest(found.partition, key) or {})["stage"] == "done"
     finally:
         stopping.begin()
         await running
-        await copy.redis.aclose()
+        await copy.close()
 
 
 @pytest.mark.parametrize("protocol", ["", "?protocol=3"])
@@ -87,6 +91,42 @@ async def test_the_server_that_sentinels_name(tmp_path: Path) -> None:
             with connect(url, 5.0) as client:
                 written(client)
             await is_read(url)
+
+
+@contextmanager
+def cluster(folder: Path, nodes: int = 3) -> Iterator[list[int]]:
+    """The ports of its nodes; the slots are shared out evenly."""
+    with ExitStack() as stack:
+        buses = [free() for _ in range(nodes)]
+        ports = [
+            stack.enter_context(serving(folder, "--cluster-enabled", "yes", "--cluster-port", str(bus),
+                                        "--cluster-config-file", f"nodes-{bus}.conf"))
+            for bus in buses
+        ]  # fmt: skip
+        clients = [stack.enter_context(redis.Redis(port=port)) for port in ports]
+        for n, client in enumerate(clients):
+            client.execute_command("CLUSTER ADDSLOTSRANGE", n * SLOTS // nodes, (n + 1) * SLOTS // nodes - 1)
+            client.execute_command("CLUSTER MEET", "127.0.0.1", ports[0], buses[0])
+        whole = {"cluster_state": "ok", "cluster_size": str(nodes)}
+        assert eventually(lambda: all(whole.items() <= client.cluster("INFO").items() for client in clients))
+        yield ports
+
+
+async def test_a_cluster_keeps_the_rows_of_a_partition_together(tmp_path: Path) -> None:
+    by_partition = {partition_of(f"main/u{n}", 8): f"main/u{n}" for n in range(99)}
+    keys = list(by_partition.values())
+    with cluster(tmp_path) as ports:
+        url = f"redis+cluster://127.0.0.1:{ports[1]},127.0.0.1:{ports[0]}"
+        with connect(url, 5.0) as client:
+            for key in keys:
+                written(client, key)
+            with redis.Redis(port=ports[2]) as one:
+                one.config_set("maxmemory-policy", "allkeys-lfu")
+            assert "allkeys-lfu" in risk(client)
+        for key in keys:
+            await is_read(url, key)
+        with redis.Redis(port=ports[0]) as one:
+            assert 0 < one.dbsize() < 24, "all on one node"
 
 
 def test_a_server_that_evicts_is_named(tmp_path: Path) -> None:
@@ -115,11 +155,17 @@ async def test_a_connection_that_broke_is_tried_once_more_and_a_server_that_hang
 
 
 def test_addresses_that_cannot_be_understood_are_refused_with_a_form() -> None:
-    for wrong in ("redis+sentinel://host:26379", "redis+sentinel://"):
+    for wrong in ("redis+sentinel://host:26379", "redis+sentinel://", "redis+sentinel://host:port/name"):
         with pytest.raises(ValueError, match="redis\\+sentinel://host:26379,host:26379/name/0"):
-            parse(wrong)
+            check(wrong)
+    for wrong in ("localhost:6379", "http://host", "redis://host:many", "redis://host/first", "redis+ring://host", ""):
+        with pytest.raises(ValueError, match="write redis://host:6379/0, redis\\+sentinel"):
+            check(wrong)
+    for right in ("redis://host", "rediss://user:pass@host:6379/2?ssl_cert_reqs=none", "rediss+cluster://a,b:7000"):
+        check(right)
     found = parse("redis+sentinel://user:p%40ss@a,b:1/name/2")
     assert found.hosts == [("a", 26379), ("b", 1)] and found.login == {"username": "user", "password": "p@ss", "db": 2}
+    assert parse("rediss+cluster://:secret@a,b:1").login == {"password": "secret", "ssl": True}
 
 
 async def test_while_the_copy_is_away_reads_say_so(tmp_path: Path) -> None:

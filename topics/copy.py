@@ -1,8 +1,8 @@
-"""The copy of the tables in Redis: its keys, and the one script that writes it.
+"""The copy of the tables in Redis: its keys, and the scripts that write and read it.
 
 All keys of a partition carry it as hash tag, so that a cluster keeps them together. Rows, the changelog's offset and
 the position change in one step, and only if the stored offset is the expected one: a FLUSHALL, a failover to an older
-replica or a second projector are seen at the next step and healed from the log.
+replica or a second projector are seen at the next step and healed from the log. Rows and position are read in one step, too.
 """
 
 from __future__ import annotations
@@ -30,6 +30,10 @@ if redis.call('HGET', KEYS[1], 'changelog') == ARGV[1] then return tonumber(redi
 redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[1], 'changelog', ARGV[1], 'next', '0', 'complete', '0')
 return 0
+"""
+SNAPSHOT = """
+local rows = #ARGV == 0 and redis.call('HGETALL', KEYS[1]) or redis.call('HMGET', KEYS[1], unpack(ARGV))
+return {rows, redis.call('HMGET', KEYS[2], 'position', 'complete')}
 """
 
 

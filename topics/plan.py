@@ -50,13 +50,13 @@ def plan(settings: Settings) -> list[Step]:
         raise Away(str(away)) from None
 
 
-def _topics(settings: Settings) -> list[Step]:
-    """What separates the broker from the catalogue."""
+def _topics(settings: Settings, within: float = WITHIN) -> list[Step]:
+    """What separates the broker from the catalogue; it has so many seconds for its first answer."""
     kafka = settings.kafka
     if refused := _too_weak(settings):
         return [refused]
     broker = admin(kafka)
-    there = _partitions(broker, kafka)
+    there = _partitions(broker, kafka, within)
     configured = _configured(broker, [name for name in everything() if name in there])
     return [
         step
@@ -86,10 +86,13 @@ def apply(settings: Settings, configure: bool = False) -> list[Step]:
         raise Away(f"{away}; run it again") from None
 
 
-def check(settings: Settings) -> dict[str, str]:
-    """The ids of all topics. Raises Differs when one is missing or differs: starting then would tear events apart."""
+def check(settings: Settings, within: float = WITHIN) -> dict[str, str]:
+    """The ids of all topics; the broker has so many seconds for its first answer.
+
+    Raises Differs when one is missing or differs: starting then would tear events apart.
+    """
     try:
-        wrong = [step for step in _topics(settings) if step.action in ("create", "refuse")]
+        wrong = [step for step in _topics(settings, within) if step.action in ("create", "refuse")]
         if wrong:
             listed = "; ".join(f"{step.topic}: {step.why}" for step in wrong[:5])
             more = f"; and {len(wrong) - 5} more" if len(wrong) > 5 else ""
@@ -145,9 +148,9 @@ def _too_weak(settings: Settings) -> Step | None:
                 "SOULFRA_KAFKA__MIN_INSYNC_REPLICAS 2, else one lost disk loses events")  # fmt: skip
 
 
-def _partitions(broker: AdminClient, kafka: Kafka) -> dict[str, int]:
+def _partitions(broker: AdminClient, kafka: Kafka, within: float) -> dict[str, int]:
     try:
-        listed = broker.list_topics(timeout=WITHIN)
+        listed = broker.list_topics(timeout=within)
     except KafkaException as away:
         broker.poll(0)  # it calls back only then
         why = refusals.sentence() or f"{away.args[0].str()}; is it running, and does SOULFRA_KAFKA__BOOTSTRAP name it?"

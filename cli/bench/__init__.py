@@ -15,6 +15,7 @@ def register(app: typer.Typer) -> None:
     bench = typer.Typer(help="Measure it here.", no_args_is_help=True)
     bench.command("journey")(measure_journey)
     bench.command("faults")(measure_faults)
+    bench.command("rolling")(measure_rolling)
     bench.command("anchor")(measure_anchor)
     bench.command("stream")(measure_stream)
     bench.command("chat")(measure_chat)
@@ -59,6 +60,35 @@ def measure_faults(
             typer.echo(f"{name:<10} {value}")
     if told.lost or told.doubled or told.wrong:
         raise Failed("the tables or the outputs differ from the truth")
+
+
+def measure_rolling(
+    as_json: Json = False,
+    rate: Annotated[int, typer.Option(min=20, help="Events a second.")] = 400,
+    uploads: Annotated[int, typer.Option(min=0, max=4, help="Of 100 MB, at a time.")] = 2,
+    kafka: Annotated[float, typer.Option(min=0, help="Seconds without Kafka; 0: leave it out.")] = 600,
+    redis: Annotated[float, typer.Option(min=0, help="Seconds without Redis.")] = 600,
+    hanging: Annotated[float, typer.Option(min=0, help="Seconds with a Redis that hangs.")] = 600,
+    transaction: Annotated[float, typer.Option(min=0, max=840, help="Seconds of somebody's open transaction.")] = 300,
+) -> None:
+    """Restart every process in turn, take Kafka and Redis away, under load; then compare each person's total. Takes 40 minutes."""
+    from cli.bench.rolling import Plan, measure, wrong
+    from cli.bench.table import report
+    from cli.errors import Failed
+
+    found, rows = measure(
+        Plan(rate, kafka, redis, hanging, transaction, uploads), lambda text: typer.echo(text, err=True)
+    )
+    told = report("rolling", rows)
+    if as_json:
+        typer.echo(json.dumps(told, indent=2))
+    else:
+        typer.echo(f"on {told['machine']}: {found.events} events, {found.uploads} uploads of 100 MB, {found.passed_on} requests "
+                   f"passed on to another edge, {found.refused} answered 503 by all")  # fmt: skip
+        for row in told["rows"]:
+            typer.echo(f"{row['workload']:<50} {row['median']:>10} {row['unit']:<3} of {row['values']}")
+    if why := wrong(found):
+        raise Failed(why)
 
 
 def measure_anchor(

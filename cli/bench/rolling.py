@@ -1,0 +1,396 @@
+"""What an operator does to a Soulfra at work, and what happens to it: polite restarts of every process in turn, a long time
+without Kafka, without Redis, with a Redis that hangs, and behind a transaction that somebody leaves open. All of it while
+events, reads and large uploads come; afterwards each person's total is compared with what was taken from them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import tempfile
+import threading
+import time
+import uuid
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from cli.bench import exports
+from cli.bench.fleet import KINDS, Fleet, Front, Member, Person
+from cli.bench.table import Row
+from topics import TABLES_APP, USAGE, USAGE_ROWS
+from topics.place import Position
+from topics.rows import RESERVED
+
+PEOPLE = 50
+BATCH = 20  # events of one POST
+METER = "bench.calls"
+LATE = 1.0  # seconds from an event's first sending until it is in the committed table
+READS = 20.0  # a second
+UPLOAD, PACE = 100_000_000, 20_000_000  # bytes of a file, and of it a second
+PIECE = 1_000_000  # bytes
+REST = 5.0  # seconds between two restarts, and before the first
+SETTLED = 300.0  # seconds that everything may take to be counted at the end
+WITHIN = 60.0  # seconds for a call to Kafka
+
+
+class Plan(NamedTuple):
+    """How long, in seconds, each outage lasts; 0: leave it out."""
+
+    rate: int  # events a second
+    kafka: float
+    redis: float
+    hanging: float
+    transaction: float
+    uploads: int  # at a time
+
+
+class Restart(NamedTuple):
+    """What one polite restart came to."""
+
+    name: str
+    end: float  # seconds
+    ready: float  # seconds
+    late: int  # events that were counted later than LATE
+    moved: int  # times that a partition got another owner
+
+
+class Outage(NamedTuple):
+    """What one outage came to."""
+
+    name: str
+    end: float  # the slowest end of a process that was asked during it, seconds
+    ready: float  # seconds until all processes were ready again
+
+
+class Outcome(NamedTuple):
+    """What came of it all."""
+
+    events: int
+    lost: int
+    doubled: int
+    uploads: int
+    uploads_lost: int  # taken, and never analysed
+    failed: list[str]  # answers that are neither good nor "not now, send it again"
+    restarts: list[str]  # what Kubernetes would have started anew
+    passed_on: int
+    refused: int
+    slowest: float  # seconds from sending to table, during the restarts
+    rolled: list[Restart]
+    outages: list[Outage]
+    reads: list[float]  # seconds of each, during the restarts
+
+
+class Watch(threading.Thread):
+    """Follows the positions of the usage table as they are committed: when each event is in it."""
+
+    def __init__(self, bootstrap: str, partitions: int) -> None:
+        super().__init__(daemon=True)
+        self.late, self.slowest, self.counted = 0, 0.0, 0
+        self._lock = threading.Lock()
+        self._next: dict[int, tuple[int, float]] = dict.fromkeys(range(partitions), (0, 0.0))
+        self._sent: dict[int, deque[tuple[int, float]]] = defaultdict(deque)
+        self._consumer = Consumer({
+            "bootstrap.servers": bootstrap, "group.id": "bench-watch", "enable.auto.commit": False, "log_level": 0,
+            "isolation.level": "read_committed", "fetch.queue.backoff.ms": 5, "fetch.wait.max.ms": 50,
+        })  # fmt: skip
+        self._consumer.assign([TopicPartition(USAGE_ROWS.changelog, n, 0) for n in range(partitions)])
+        self.start()
+
+    def run(self) -> None:
+        while True:
+            for message in self._consumer.consume(1_000, 0.05):
+                if message.error() is None and (message.key() or b"").startswith(RESERVED.encode()):
+                    reached = json.loads(message.value() or b"{}").get("next", {}).get(USAGE.name, 0)
+                    self._reached(message.partition() or 0, reached)
+
+    def _reached(self, partition: int, next: int) -> None:
+        now = time.monotonic()
+        with self._lock:
+            if next > self._next[partition][0]:
+                self._next[partition] = (next, now)
+            waiting = self._sent[partition]
+            while waiting and waiting[0][0] < next:
+                self._count(now - waiting.popleft()[1])
+
+    def sent(self, positions: list[Position], at: float) -> None:
+        """Events that were stored, and when they were sent first."""
+        with self._lock:
+            for position in positions:
+                next, when = self._next[position.partition]
+                if position.offset < next:
+                    self._count(when - at)
+                else:
+                    self._sent[position.partition].append((position.offset, at))
+
+    def _count(self, seconds: float) -> None:
+        self.counted += 1
+        self.late += seconds > LATE
+        self.slowest = max(self.slowest, seconds)
+
+    @property
+    def waiting(self) -> int:
+        with self._lock:
+            return sum(map(len, self._sent.values()))
+
+
+class Owners(threading.Thread):
+    """Counts how often a partition of the usage topic gets another owner among the tables workers."""
+
+    EVERY = 0.25  # seconds
+
+    def __init__(self, bootstrap: str) -> None:
+        super().__init__(daemon=True)
+        self.moved = 0
+        self._owner: dict[int, str] = {}
+        self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+        self.start()
+
+    def run(self) -> None:
+        while True:
+            time.sleep(self.EVERY)
+            with suppress(Exception):  # the broker is away at times
+                self._look()
+
+    def _look(self) -> None:
+        [asked] = self._admin.describe_consumer_groups([TABLES_APP], request_timeout=2).values()
+        for member in asked.result().members:
+            for place in member.assignment.topic_partitions if member.assignment else ():
+                if place.topic == USAGE.name:
+                    before, self._owner[place.partition] = self._owner.get(place.partition), member.member_id
+                    self.moved += before not in (None, member.member_id)
+
+
+class Load:
+    """Events, reads and uploads, each in threads of its own, until it is told to stop."""
+
+    def __init__(self, plan: Plan, fleet: Fleet, watch: Watch, files: list[Path]) -> None:
+        self.plan, self.fleet, self.front, self.watch = plan, fleet, fleet.front, watch
+        self.people = [fleet.person() for _ in range(PEOPLE)]
+        self.taken: dict[str, int] = defaultdict(int)  # events, by person
+        self.chats: list[tuple[Person, str]] = []
+        self.reads: list[float] = []
+        self.over = threading.Event()
+        works: list[Callable[[], None]] = [self._events, self._reads]
+        works += [lambda file=file: self._uploads(file) for file in files]  # type: ignore[misc]
+        self._threads = [threading.Thread(target=work, daemon=True) for work in works]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        self.over.set()
+        for thread in self._threads:
+            thread.join(SETTLED)
+
+    def _events(self) -> None:
+        """What was not taken is sent again before the next: nothing is left out."""
+        writer, began = self.people[0], time.monotonic()
+        n = 0
+        while not self.over.is_set():
+            batch = [self._event(self.people[(n + i) % PEOPLE]) for i in range(BATCH)]
+            first = time.monotonic()
+            while batch:
+                batch = self._sent(writer, batch, first)
+            n += BATCH
+            ahead = began + n / self.plan.rate - time.monotonic()
+            if ahead < -LATE:  # it was held up: nobody catches up
+                began -= ahead
+            time.sleep(max(0.0, ahead))
+
+    def _event(self, person: Person) -> dict[str, Any]:
+        return {"specversion": "1.0", "type": USAGE.name, "source": "bench", "id": uuid.uuid4().hex, "subject": person.user,
+                "data": {"meter": METER, "quantity": "1"}}  # fmt: skip
+
+    def _sent(self, writer: Person, batch: list[dict[str, Any]], first: float) -> list[dict[str, Any]]:
+        """Sends them; what is to be sent again."""
+        body, kind = json.dumps(batch).encode(), "application/cloudevents-batch+json"
+        answer = self.front.send(writer, "POST", "/v1/events", body, **{"Content-Type": kind})
+        verdicts = answer.json().get("verdicts", []) if answer is not None else []
+        taken = {verdict["id"]: verdict["position"] for verdict in verdicts if verdict["status"] == "accepted"}
+        for event in batch:
+            self.taken[event["subject"]] += event["id"] in taken
+        self.watch.sent([Position.parse(position) for position in taken.values()], first)
+        return [event for event in batch if event["id"] not in taken]
+
+    def _reads(self) -> None:
+        n = 0
+        while not self.over.wait(1 / READS):
+            began = time.monotonic()
+            if self.front.send(self.people[n % PEOPLE], "GET", "/v1/users/me/usage") is not None:
+                self.reads.append(time.monotonic() - began)
+            n += 1
+
+    def _uploads(self, file: Path) -> None:
+        """One after the other, each when the one before is analysed."""
+        while not self.over.is_set():
+            person = self.fleet.person()
+            answer = self.front.send(person, "POST", "/v1/chats", lambda: self._paced(file))
+            if answer is not None and answer.status_code == 202:
+                self.chats.append((person, answer.json()["chat_id"]))
+                while not self.over.wait(LATE) and not analysed(self.front, *self.chats[-1]):
+                    pass
+
+    def _paced(self, file: Path) -> Iterator[bytes]:
+        with file.open("rb") as content:
+            while piece := content.read(PIECE):
+                yield piece
+                time.sleep(PIECE / PACE)
+
+    def counted(self, person: Person) -> int:
+        """As the edge tells it."""
+        while (answer := self.front.send(person, "GET", "/v1/users/me/usage")) is None:
+            pass
+        return sum(int(meter["quantity"]) for meter in answer.json()["meters"] if meter["meter"] == METER)
+
+
+def analysed(front: Front, person: Person, chat: str) -> bool:
+    answer = front.send(person, "GET", f"/v1/chats/{chat}")
+    return answer is not None and answer.json().get("status") in ("done", "failed")
+
+
+class Run:
+    """The fleet, its load, and what is done to it."""
+
+    def __init__(self, plan: Plan, folder: Path, say: Callable[[str], None]) -> None:
+        self.plan, self.folder, self.say = plan, folder, say
+
+    def go(self) -> Outcome:
+        files = [self.folder / f"chat-{n}.txt" for n in range(self.plan.uploads)]
+        for n, file in enumerate(files):
+            exports.write(file, "whatsapp", UPLOAD, n)
+        self.fleet = fleet = Fleet(self.folder)
+        try:
+            fleet.start()
+            self.watch = Watch(fleet.kafka.bootstrap, fleet.settings.kafka.partitions)
+            self.owners = Owners(fleet.kafka.bootstrap)
+            load = Load(self.plan, fleet, self.watch, files)
+            load.start()
+            time.sleep(REST)
+            rolled = [self._restarted(member) for kind in reversed(KINDS) for member in fleet.of(kind)]
+            slowest, reads = self.watch.slowest, sorted(load.reads)
+            outages = [self._outage(*one) for one in self._outages() if one[1]]
+            load.stop()
+            return self._outcome(load, rolled, outages, slowest, reads)
+        finally:
+            fleet.stop()
+
+    def _restarted(self, member: Member) -> Restart:
+        late, moved = self.watch.late, self.owners.moved
+        ended = self.fleet.end(member)
+        self.fleet.begin(member)
+        ready = self.fleet.back(member)
+        time.sleep(REST)
+        told = Restart(member.name, round(ended, 1), round(ready, 1), self.watch.late - late, self.owners.moved - moved)
+        self.say(f"restarted {told}")
+        return told
+
+    def _outages(self) -> Iterator[tuple[str, float, Callable[[], Any], Callable[[], Any]]]:
+        kafka, valkey, plan = self.fleet.kafka, self.fleet.valkey, self.plan
+        yield "Kafka away", plan.kafka, kafka.stop, kafka.start
+        yield "Redis away", plan.redis, valkey.stop, valkey.start
+        hang, go_on = signal.SIGSTOP, signal.SIGCONT
+        yield "Redis hangs", plan.hanging, lambda: os.kill(valkey.pid, hang), lambda: os.kill(valkey.pid, go_on)
+        yield "a transaction left open", plan.transaction, self._opened, lambda: self._open.abort_transaction(WITHIN)
+
+    def _opened(self) -> None:
+        """Somebody's, on every partition of the usage topic: nothing behind it can be read."""
+        self._open = Producer({"bootstrap.servers": self.fleet.kafka.bootstrap, "transactional.id": "bench-open",
+                               "transaction.timeout.ms": int(self.plan.transaction * 1000) + 60_000, "log_level": 0})  # fmt: skip
+        self._open.init_transactions(WITHIN)
+        self._open.begin_transaction()
+        for partition in range(self.fleet.settings.kafka.partitions):
+            self._open.produce(USAGE.name, b"{}", b"main/nobody", partition)
+        self._open.flush(WITHIN)
+
+    def _outage(self, name: str, seconds: float, begin: Callable[[], Any], end: Callable[[], Any]) -> Outage:
+        """One process of each kind is asked to end in the middle of it, and started again."""
+        self.say(f"{name}, for {seconds:.0f} s …")
+        until = time.monotonic() + seconds
+        begin()
+        time.sleep(seconds / 2)
+        asked = [self.fleet.of(kind)[0] for kind in KINDS]
+        ended = max(self.fleet.end(member) for member in asked)
+        for member in asked:
+            self.fleet.begin(member)
+        time.sleep(max(0.0, until - time.monotonic()))
+        end()
+        ready = self.fleet.until_ready()
+        self.fleet.front.out.clear()
+        told = Outage(name, round(ended, 1), round(ready, 1))
+        self.say(f"{told}, {len(self.fleet.restarts.found)} restarts so far")
+        return told
+
+    def _outcome(
+        self, load: Load, rolled: list[Restart], outages: list[Outage], slowest: float, reads: list[float]
+    ) -> Outcome:
+        until = time.monotonic() + SETTLED
+        while self.watch.waiting and time.monotonic() < until:
+            time.sleep(1)
+        time.sleep(REST)  # until the copy has it, too
+        counted = {person.user: load.counted(person) for person in load.people}
+        unread = load.chats
+        while unread and time.monotonic() < until:
+            unread = [one for one in unread if not analysed(load.front, *one)]
+            time.sleep(1)
+        front = load.front
+        return Outcome(
+            sum(load.taken.values()),
+            sum(max(0, load.taken[user] - n) for user, n in counted.items()),
+            sum(max(0, n - load.taken[user]) for user, n in counted.items()),
+            len(load.chats),
+            len(unread),
+            front.failed,
+            self.fleet.restarts.found,
+            front.passed_on,
+            front.refused,
+            round(slowest, 1),
+            rolled,
+            outages,
+            reads,
+        )
+
+
+def measure(plan: Plan, say: Callable[[str], None]) -> tuple[Outcome, list[Row]]:
+    """Runs it in a folder of its own. Takes the time of the outages and about three minutes more."""
+    with tempfile.TemporaryDirectory(prefix="soulfra-rolling-", ignore_cleanup_errors=True) as folder:
+        found = Run(plan, Path(folder), say).go()
+    return found, rows(found)
+
+
+def rows(found: Outcome) -> list[Row]:
+    told = [
+        Row("events lost", "soulfra", "", [found.lost]),
+        Row("events doubled", "soulfra", "", [found.doubled]),
+        Row("uploads lost", "soulfra", "", [found.uploads_lost]),
+        Row("requests failed", "soulfra", "", [len(found.failed)]),
+        Row("processes that Kubernetes would have restarted", "soulfra", "", [len(found.restarts)]),
+        Row("event sent until counted, slowest", "soulfra", "s", [found.slowest]),
+        Row("reads, 99 of 100", "soulfra", "s", [round(found.reads[len(found.reads) * 99 // 100], 3)]),
+    ]
+    for kind in reversed(KINDS):
+        of = [one for one in found.rolled if one.name.startswith(kind)]
+        told += [
+            Row(f"restart of {kind}: end", "soulfra", "s", [one.end for one in of]),
+            Row(f"restart of {kind}: ready", "soulfra", "s", [one.ready for one in of]),
+            Row(f"restart of {kind}: events later than {LATE:.0f} s", "soulfra", "", [one.late for one in of]),
+            Row(f"restart of {kind}: partitions moved", "soulfra", "", [one.moved for one in of]),
+        ]
+    for outage in found.outages:
+        told.append(Row(f"{outage.name}: slowest end", "soulfra", "s", [outage.end]))
+        told.append(Row(f"{outage.name}: all ready again", "soulfra", "s", [outage.ready]))
+    return told
+
+
+def wrong(found: Outcome) -> str:
+    """What must not be, as a sentence; empty when all is well."""
+    bad = [*found.failed[:5], *found.restarts[:5]]
+    if found.lost or found.doubled or found.uploads_lost:
+        bad.append(f"lost {found.lost} events and {found.uploads_lost} uploads, doubled {found.doubled} events")
+    return "; ".join(bad)
