@@ -29,7 +29,7 @@ from api.problem import Problem
 from config import Settings
 from config.keys import public_keys
 from config.objects import Objects
-from tests.conftest import System, eventually
+from tests.conftest import PATIENCE, System, eventually
 from topics import TOPICS
 from topics.place import partition_of
 
@@ -229,7 +229,7 @@ def spoken(system: System, client: httpx.Client, *headers: str) -> socket.socket
     """A connection on which an upload has begun."""
     bearer = client.headers["Authorization"]
     lines = ("POST /v1/chats HTTP/1.1", "Host: edge", f"Authorization: {bearer}", *headers, "", "")
-    connection = socket.create_connection(("127.0.0.1", system.ports["api"]), timeout=10)
+    connection = socket.create_connection(("127.0.0.1", system.ports["api"]), timeout=PATIENCE)
     connection.sendall("\r\n".join(lines).encode())
     return connection
 

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -43,7 +44,7 @@ NOWHERE = "127.0.0.1:1"
 def probe(system: System, part: str, path: str) -> tuple[int, str]:
     """What the health port of a part answers; 0 when it does not."""
     try:
-        answer = httpx.get(f"http://127.0.0.1:{system.ports[part]}/{path}", timeout=10)
+        answer = httpx.get(f"http://127.0.0.1:{system.ports[part]}/{path}", timeout=PATIENCE)
     except httpx.HTTPError as failed:
         return 0, repr(failed)
     return answer.status_code, answer.text
@@ -204,27 +205,21 @@ def test_what_would_wait_ends_early_and_a_caller_who_stands_still_is_ended_with_
 ) -> None:
     with without(system, "edge"), system.client() as client:
         system.kill("edge")
-        system.begin("edge", SOULFRA_EDGE__DRAIN_SECONDS="3", SOULFRA_EDGE__SSE_SECONDS="60")
+        system.begin("edge", SOULFRA_EDGE__DRAIN_SECONDS="8", SOULFRA_EDGE__SSE_SECONDS="60")
         system.ready("edge")
-        head = f"POST /v1/chats HTTP/1.1\r\nHost: e\r\nAuthorization: {client.headers['Authorization']}\r\n"
-        waits: list[tuple[int, float]] = []
-
-        def wait() -> None:
-            began = time.monotonic()
-            url = f"{client.base_url}/v1/chats/c_none?until=agent&wait=30s"
-            waits.append((httpx.get(url, headers=client.headers, timeout=60).status_code, time.monotonic() - began))
-
-        waiting = threading.Thread(target=wait)
-        waiting.start()
-        with socket.create_connection(("127.0.0.1", system.ports["api"]), timeout=PATIENCE) as slow:
-            slow.sendall(f"{head}Content-Length: 90000000\r\n\r\n".encode() + sample)
+        rest = f"HTTP/1.1\r\nHost: e\r\nAuthorization: {client.headers['Authorization']}\r\n"
+        with contextlib.ExitStack() as stack:
+            place = "127.0.0.1", system.ports["api"]
+            waits, slow = (stack.enter_context(socket.create_connection(place, timeout=PATIENCE)) for _ in range(2))
+            waits.sendall(f"GET /v1/chats/c_none?until=agent&wait=30s {rest}\r\n".encode())
+            slow.sendall(f"POST /v1/chats {rest}Content-Length: 90000000\r\n\r\n".encode() + sample)
             folder = system.folder / "objects" / "chats" / "main" / client.user  # type: ignore[attr-defined]
-            assert eventually(lambda: list(folder.rglob("upload*")))
+            assert eventually(lambda: list(folder.rglob("upload*"))), "the edge works on both"
             system.running["edge"].terminate()
+            assert b" 404 " in waits.recv(4096).split(b"\r\n")[0]
+            assert not select.select([slow], [], [], 0)[0], "the slow one has its time"
             answer = b"".join(iter(lambda: slow.recv(4096), b""))
         assert b" 503 " in answer.split(b"\r\n")[0] and b"send it again" in answer
-        waiting.join(PATIENCE)
-        assert waits[0][0] == 404 and waits[0][1] < 20
         assert system.running["edge"].wait(PATIENCE) == 0
         assert eventually(lambda: not list(folder.rglob("*"))), list(folder.rglob("*"))
 
@@ -237,12 +232,12 @@ def test_a_redis_that_hangs_holds_up_neither_the_projector_s_end_nor_its_health(
         os.kill(system.valkey.pid, signal.SIGSTOP)
         try:
             # Sooner than the next tick of the clock, which would bring it records to write.
-            assert eventually(lambda: "Redis" in probe(system, "projector", "readyz")[1], 10)
+            assert eventually(lambda: "Redis" in probe(system, "projector", "readyz")[1], 30)
             assert probe(system, "projector", "healthz")[0] == 200
             began = time.monotonic()
             system.running["projector"].terminate()
             assert system.running["projector"].wait(PATIENCE) == 0
-            assert time.monotonic() - began < 15
+            assert time.monotonic() - began < 30
         finally:
             os.kill(system.valkey.pid, signal.SIGCONT)
 
@@ -291,7 +286,7 @@ def test_a_worker_tells_of_what_it_owns_and_of_nothing_else(system: System) -> N
         def partitions() -> list[int]:
             found = []
             for at in (system.ports["tables"], port):
-                text = httpx.get(f"http://127.0.0.1:{at}/metrics", timeout=10).text
+                text = httpx.get(f"http://127.0.0.1:{at}/metrics", timeout=PATIENCE).text
                 of = re.findall(
                     rf'soulfra_consumer_lag_records{{group="{TABLES_APP}",partition="(\d+)",topic="{USAGE.name}"', text
                 )

@@ -146,11 +146,11 @@ async def test_a_connection_that_broke_is_tried_once_more_and_a_server_that_hang
         with redis.Redis(port=port) as other:
             other.client_kill_filter(_type="normal", skipme=True)
             assert await client.get("a") == b"b"
-            other.client_pause(3_000)
+            other.client_pause(20_000)
             began = time.monotonic()
             with pytest.raises(redis.TimeoutError):
                 await client.get("a")
-            assert time.monotonic() - began < 2
+            assert time.monotonic() - began < 10
         await client.aclose()
 
 

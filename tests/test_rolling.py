@@ -17,7 +17,7 @@ import pytest
 from config.keys import ensure_first_token, new_user
 from schemas.frozen import FIRST_ID, frozen
 from schemas.wire import FRAME, Record, encode
-from tests.conftest import System, eventually
+from tests.conftest import PATIENCE, System, eventually
 from tests.log import dead, produce, records, send, usage
 from topics import INSTALLATION, installation
 from topics.place import partition_of
@@ -79,7 +79,7 @@ def roll(system: System, release: Path | None, *names: str) -> None:
 
 def answer(system: System, name: str, path: str = "readyz") -> tuple[int, str]:
     try:
-        got = httpx.get(f"http://127.0.0.1:{system.ports[name]}/{path}", timeout=5)
+        got = httpx.get(f"http://127.0.0.1:{system.ports[name]}/{path}", timeout=PATIENCE)
     except httpx.HTTPError:
         return 0, ""
     return got.status_code, got.text

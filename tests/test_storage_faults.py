@@ -18,7 +18,7 @@ import pytest
 
 from cli.bench import exports
 from streams.analysts import YIELDS
-from tests.conftest import System, eventually
+from tests.conftest import PATIENCE, System, eventually
 from tests.log import records
 from tests.s3 import S3
 
@@ -223,7 +223,7 @@ def test_an_edge_that_is_killed_during_an_upload_leaves_nothing_for_long(system:
         folder = system.folder / "objects" / "chats" / "main" / client.user  # type: ignore[attr-defined]
         lines = ("POST /v1/chats HTTP/1.1", "Host: edge", f"Authorization: {client.headers['Authorization']}",
                  "Content-Length: 90000000", "", "")  # fmt: skip
-        with socket.create_connection(("127.0.0.1", system.ports["api"]), timeout=10) as connection:
+        with socket.create_connection(("127.0.0.1", system.ports["api"]), timeout=PATIENCE) as connection:
             connection.sendall("\r\n".join(lines).encode() + sample + b" " * 12_000_000)
             assert eventually(lambda: list(folder.rglob("upload#*")))
             system.kill("edge")

@@ -11,14 +11,14 @@ import httpx
 import pytest
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
-from tests.conftest import System, eventually, free_port
+from tests.conftest import PATIENCE, System, eventually, free_port
 from topics import USAGE
 
 pytestmark = pytest.mark.kafka
 
 
 def refused(*words: str, **settings: str) -> str:
-    done = subprocess.run([sys.executable, "-m", "cli", *words], capture_output=True, text=True, timeout=60,
+    done = subprocess.run([sys.executable, "-m", "cli", *words], capture_output=True, text=True, timeout=PATIENCE,
                           env={**os.environ, **settings}, check=False)  # fmt: skip
     assert done.returncode == 1, done.stdout
     return done.stderr + done.stdout
@@ -119,7 +119,7 @@ def test_the_edge_runs_on_uvicorn_too(system: System) -> None:
             return False
 
     try:
-        assert eventually(ready, 20)
+        assert eventually(ready)
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(PATIENCE)

@@ -124,7 +124,7 @@ def outputs(system: System, user: str) -> Counter[str]:
 
 
 def broker_topics(system: System) -> set[str]:
-    return set(AdminClient({"bootstrap.servers": system.kafka.bootstrap}).list_topics(timeout=10).topics)
+    return set(AdminClient({"bootstrap.servers": system.kafka.bootstrap}).list_topics(timeout=PATIENCE).topics)
 
 
 def copied(system: System, table: str) -> list[bytes]:
@@ -146,7 +146,7 @@ def test_a_new_version_of_a_table_is_folded_beside_the_old_which_is_removed_when
 
     next_release.begin("tables")
     system.ready("tables")
-    assert eventually(lambda: [rows(system, table, person) for table in NEXT_TABLES] == before, 60)
+    assert eventually(lambda: [rows(system, table, person) for table in NEXT_TABLES] == before)
     assert outputs(system, person) == said, "what was said when the old version was folded is not said again"
 
     others = {"soulfra-tables-custom-changelog", "other-usage.v1-changelog"}
@@ -154,7 +154,7 @@ def test_a_new_version_of_a_table_is_folded_beside_the_old_which_is_removed_when
     for made in admin.create_topics([NewTopic(name, 1) for name in others]).values():
         made.result(20)
     there = broker_topics(system)
-    assert eventually(lambda: not any(row["kept"] for row in next_release.leftovers("--dry-run").values()), 60, 1)
+    assert eventually(lambda: not any(row["kept"] for row in next_release.leftovers("--dry-run").values()), every=1)
     [finding] = eventually(next_release.old_tables)
     assert finding["ok"] and "soulfra topics prune" in finding["says"] and all(name in finding["says"] for name in OLD)
     assert all(row["deleted"] and row["keys"] for row in next_release.leftovers("--yes").values())
