@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 import redis
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from config import Settings, metrics
 from config.redis import connect, risk
@@ -119,10 +119,11 @@ class Projector:
 
     def _read_from(self, copies: dict[Place, Copied]) -> None:
         self.copies = copies
-        self._consumer.assign([
-            TopicPartition(self._changelogs[place.table], place.partition, copied.next)
-            for place, copied in copies.items()
-        ])  # fmt: skip
+        self._consumer.assign([self._at(place, copied.next) for place, copied in copies.items()])
+
+    def _at(self, place: Place, next: int) -> TopicPartition:
+        """Where the changelog is read on; its first record may have another offset than 0."""
+        return TopicPartition(self._changelogs[place.table], place.partition, next or OFFSET_BEGINNING)
 
     def _give_up(self, away: Exception) -> None:
         """What was read is not known to be in Redis: it is read again."""
@@ -203,7 +204,7 @@ class Projector:
             log.info("the copy of %s/%d is made anew", *place)
             metrics.REBUILDS.labels(place.table).inc()
         again = self.copies[place] = self._begun(place)
-        self._consumer.seek(TopicPartition(self._changelogs[place.table], place.partition, again.next))
+        self._consumer.seek(self._at(place, again.next))
 
     def _applied(self, place: Place, copied: Copied, changes: list[Change]) -> int:
         """The offset that Redis then has; `next` moves along when it is the expected one."""

@@ -4,6 +4,7 @@ known again the answers say so."""
 from __future__ import annotations
 
 import json
+import os
 import signal
 import threading
 import time
@@ -15,12 +16,17 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from cli.bench import exports
 from cli.bench.faults import Plan, Run
 from config.keys import new_user
 from tests.conftest import System, eventually, free_port
 from tests.log import recount
+from topics import USAGE_ROWS, VERDICT_ROWS
+from topics.copy import state_key
+from topics.place import partition_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
 METER = "load"
@@ -132,6 +138,42 @@ def test_while_redis_is_away_queries_say_so_and_ingest_goes_on(system: System) -
         system.valkey.start()
         assert eventually(lambda: sent.statuses[-1] == 200)
     never_wrong(sent)
+    equals_the_recount(system, sent)
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.3, 1.0])
+def test_a_copy_that_is_ahead_of_the_log_is_made_anew_also_while_redis_hangs(system: System, pause: float) -> None:
+    """The projector is then told OFFSET_OUT_OF_RANGE, at a moment when it cannot note that the copy is lost."""
+    with load(system) as sent:
+        pass
+    equals_the_recount(system, sent)
+    projector = system.running["projector"]
+    partition = partition_of(f"main/{sent.user}", system.settings.kafka.partitions)
+    system.redis.hset(state_key(USAGE_ROWS.name, partition), mapping={"next": 10**9})
+    time.sleep(pause)
+    os.kill(system.valkey.pid, signal.SIGSTOP)
+    time.sleep(3)
+    os.kill(system.valkey.pid, signal.SIGCONT)
+    key = state_key(USAGE_ROWS.name, partition)
+    assert eventually(lambda: 0 < int(system.redis.hget(key, "next") or 0) < 10**9)
+    with load(system) as more:
+        pass
+    for one in (sent, more):
+        equals_the_recount(system, one)
+    assert projector.poll() is None, "it went on"
+
+
+def test_a_changelog_whose_beginning_is_gone_is_copied_from_where_it_begins(system: System) -> None:
+    with load(system) as sent:
+        pass
+    equals_the_recount(system, sent)
+    partition = partition_of(f"main/{sent.user}", system.settings.kafka.partitions)
+    admin = AdminClient({"bootstrap.servers": system.kafka.bootstrap})
+    for done in admin.delete_records([TopicPartition(VERDICT_ROWS.changelog, partition, 3)]).values():
+        done.result()
+    system.redis.flushall()
+    key = state_key(VERDICT_ROWS.name, partition)
+    assert eventually(lambda: system.redis.hget(key, "complete") == b"1")
     equals_the_recount(system, sent)
 
 

@@ -20,18 +20,19 @@ from typing import Any
 
 import httpx
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, KafkaException, Producer
 
 from cli.bench import exports
 from cli.local.kafka import Kafka
 from cli.local.ports import free as free_port
-from config import Settings
+from config import Settings, metrics
 from config.objects import began_of
 from config.telemetry import Health
 from soulfra.analysis import VERSION
 from streams.start import waited
 from tests.conftest import PATIENCE, System, eventually
 from topics import TABLES_APP, USAGE
+from topics.broker import reader, refusals
 from topics.place import partition_of
 from topics.plan import Away, check
 
@@ -72,8 +73,8 @@ def without(system: System, part: str) -> Iterator[None]:
 
 
 def lines(output: str) -> list[dict[str, Any]]:
-    """Every line, which must be one of JSON; librdkafka's own on a fatal error begin with % and are not ours yet."""
-    return [json.loads(line) for line in output.splitlines() if not line.startswith("%")]
+    """Every line, which must be one of JSON."""
+    return [json.loads(line) for line in output.splitlines()]
 
 
 # At the start
@@ -141,16 +142,18 @@ def test_all_that_a_worker_prints_is_json_and_a_fatal_sentence_is_a_line_of_it(s
 class Guarded(Kafka):
     """A broker that wants a password."""
 
+    password = "right"
+
     def _write_settings(self) -> None:
         super()._write_settings()
-        login = 'org.apache.kafka.common.security.plain.PlainLoginModule required user_soulfra="right";'
+        login = f'org.apache.kafka.common.security.plain.PlainLoginModule required user_soulfra="{self.password}";'
         text = self._settings.read_text().replace("listeners=PLAINTEXT:", "listeners=SASL_PLAINTEXT:")
         text = text.replace("advertised.listeners=PLAINTEXT", "advertised.listeners=SASL_PLAINTEXT")
         self._settings.write_text(text + "\n".join([
             "", "sasl.enabled.mechanisms=PLAIN", "sasl.mechanism.inter.broker.protocol=PLAIN",
             "security.inter.broker.protocol=SASL_PLAINTEXT",
             "listener.security.protocol.map=SASL_PLAINTEXT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT",
-            f"listener.name.sasl_plaintext.plain.sasl.jaas.config={login[:-1]} username=\"soulfra\" password=\"right\";", "",
+            f"listener.name.sasl_plaintext.plain.sasl.jaas.config={login[:-1]} username=\"soulfra\" password=\"{self.password}\";", "",
         ]))  # fmt: skip
 
     def ready(self) -> bool:
@@ -159,13 +162,37 @@ class Guarded(Kafka):
         return self.running and listens(self.port)
 
 
+def with_password(broker: Guarded, password: str) -> Settings:
+    kafka = {
+        "bootstrap": broker.bootstrap, "security_protocol": "SASL_PLAINTEXT", "sasl_mechanism": "PLAIN",
+        "sasl_username": "soulfra", "sasl_password": password,
+    }  # fmt: skip
+    return Settings(kafka=kafka)  # type: ignore[arg-type]
+
+
+def test_a_password_that_changes_at_run_time_is_named_by_whoever_goes_on(tmp_path: Path) -> None:
+    before = metrics.REFUSALS.labels("credentials")._value.get()
+    with Guarded(tmp_path / "kafka", free_port(), free_port()) as broker:
+        consumer = Consumer(reader(with_password(broker, "right").kafka, "test", "test"))
+        assert eventually(lambda: listed(consumer)) and not refusals.sentence()
+        broker.stop()
+        broker.password = "another"
+        broker.start()
+        assert eventually(lambda: consumer.poll(0.1) is None and "SASL_PASSWORD" in refusals.sentence())
+        assert metrics.REFUSALS.labels("credentials")._value.get() > before
+        consumer.close()
+
+
+def listed(consumer: Consumer) -> bool:
+    try:
+        return bool(consumer.list_topics(timeout=5).brokers)
+    except KafkaException:
+        return False
+
+
 def test_a_wrong_password_is_named_in_time(tmp_path: Path) -> None:
     with Guarded(tmp_path / "kafka", free_port(), free_port()) as broker:
-        kafka = {
-            "bootstrap": broker.bootstrap, "security_protocol": "SASL_PLAINTEXT", "sasl_mechanism": "PLAIN",
-            "sasl_username": "soulfra", "sasl_password": "wrong",
-        }  # fmt: skip
-        settings = Settings(kafka=kafka)  # type: ignore[arg-type]
+        settings = with_password(broker, "wrong")
         health, stop = Health(), threading.Event()
         waiting = threading.Thread(target=waited, args=(settings, health, stop), daemon=True)
         began = time.monotonic()

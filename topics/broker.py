@@ -60,6 +60,7 @@ def client(kafka: Kafka, name: str) -> Configuration:
         "reconnect.backoff.ms": 50,
         "reconnect.backoff.max.ms": 1000,
         "log_level": 2,
+        "logger": log,
         "error_cb": refusals.note,
     }
 

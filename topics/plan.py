@@ -3,6 +3,7 @@ shrinks or grows: partitions decide where a person's events lie, so another numb
 
 from __future__ import annotations
 
+import logging
 from concurrent.futures import as_completed
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -15,6 +16,9 @@ from config.keys import installation_id
 from topics import INSTALLATION, everything, installation
 from topics.broker import admin, refusals
 from topics.installation import Unread
+from topics.pace import slow
+
+log = logging.getLogger("soulfra.topics")
 
 WITHIN = 15.0  # seconds for one request to the broker
 Action = Literal["create", "configure", "record", "claim", "refuse"]
@@ -89,7 +93,7 @@ def apply(settings: Settings, configure: bool = False) -> list[Step]:
 def check(settings: Settings, within: float = WITHIN) -> dict[str, str]:
     """The ids of all topics; the broker has so many seconds for its first answer.
 
-    Raises Differs when one is missing or differs: starting then would tear events apart.
+    Raises Differs when one is missing or differs: starting then would tear events apart. Warns where recovery is slow.
     """
     try:
         wrong = [step for step in _topics(settings, within) if step.action in ("create", "refuse")]
@@ -98,6 +102,8 @@ def check(settings: Settings, within: float = WITHIN) -> dict[str, str]:
             more = f"; and {len(wrong) - 5} more" if len(wrong) > 5 else ""
             raise Differs(f"the topics are not as the catalogue says ({listed}{more}); run `soulfra topics apply`")
         _owned(installation.claimed(settings.kafka), settings)
+        for sentence in slow(settings.kafka):
+            log.warning("%s", sentence)
         return topic_ids(settings.kafka, list(everything()))
     except Unread as away:
         raise Away(str(away)) from None

@@ -45,13 +45,14 @@ def measure_faults(
     seed: int = 1,
     rate: Annotated[int, typer.Option(min=100, help="Events a second.")] = 4_000,
     store: Annotated[Store, typer.Option(help="Where the workers keep their rows.")] = "memory",
+    paced: Annotated[bool, typer.Option(help="Or with Kafka's own session times of 9 and 45 s.")] = True,
 ) -> None:
     """Kill workers and broker while events pour in, then compare tables and outputs with the source, key by key."""
     from cli.bench.faults import Plan, measure
     from cli.bench.table import report
     from cli.errors import Failed
 
-    plan = Plan(events, workers, kills, seed, rate, store, broker_kills)
+    plan = Plan(events, workers, kills, seed, rate, store, broker_kills, paced)
     told, rows = measure(plan, lambda text: typer.echo(text, err=True))
     if as_json:
         typer.echo(json.dumps(report("faults", rows), indent=2))

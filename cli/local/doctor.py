@@ -44,7 +44,7 @@ def findings() -> list[Finding]:
     found += [_version(home), _running(home), _disk(home), *_sizes(home), *_bucket(now)]
     found += _answering(now) if home.running else _ports(now)
     if serves(serving(now).kafka.bootstrap, EXPECTED if home.running or is_set("kafka.bootstrap") else 2.0):
-        found += [*transactions(now), *_leftovers(now)]
+        found += [*transactions(now), *_pace(now), *_leftovers(now)]
     return found
 
 
@@ -150,6 +150,14 @@ def transactions(now: Settings) -> Iterator[Finding]:
         yield Finding("transactions", True, "none hangs")
     for one in left:
         yield Finding("transactions", False, f"{one}; `soulfra doctor --mend` ends it")
+
+
+def _pace(now: Settings) -> Iterator[Finding]:
+    """Whether the brokers let a death be noticed soon."""
+    from topics.pace import slow
+
+    for sentence in slow(serving(now).kafka):
+        yield Finding("broker settings", True, sentence)
 
 
 def _leftovers(now: Settings) -> Iterator[Finding]:

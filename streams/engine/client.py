@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -13,6 +14,8 @@ from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
 from streams.engine import hanging
 from streams.engine.recovery import Place
+
+log = logging.getLogger("soulfra.engine")
 
 WITHIN = 10.0  # seconds for one question
 Configuration = dict[str, Any]
@@ -28,6 +31,7 @@ def shared(addresses: str, name: str, client: Mapping[str, Any]) -> Configuratio
         "reconnect.backoff.max.ms": 1_000,
         "topic.metadata.propagation.max.ms": 5_000,
         "log_level": 2,  # what goes wrong is told by the engine, once
+        "logger": log,  # what ends a client is said on the way, too
         **client,
     }
 
