@@ -60,7 +60,8 @@ class Moving(Run):
 
     def _look(self) -> frozenset[int]:
         """Who leads a partition of the source topic."""
-        found = AdminClient({"bootstrap.servers": self.kafka.bootstrap}).list_topics("exact-in", 10).topics["exact-in"]
+        admin = AdminClient({"bootstrap.servers": self.kafka.bootstrap})
+        found = admin.list_topics("exact-in", PATIENCE).topics["exact-in"]
         now = frozenset(partition.leader for partition in found.partitions.values())
         self.leaders.add(now)
         return now

@@ -17,7 +17,7 @@ import httpx
 import psutil
 import pytest
 from confluent_kafka import TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from cli.bench import exports
 from cli.bench.faults import Plan, Run
@@ -169,8 +169,12 @@ def test_a_changelog_whose_beginning_is_gone_is_copied_from_where_it_begins(syst
     equals_the_recount(system, sent)
     partition = partition_of(f"main/{sent.user}", system.settings.kafka.partitions)
     admin = AdminClient({"bootstrap.servers": system.kafka.bootstrap})
+    policy = ConfigEntry("cleanup.policy", "compact,delete", incremental_operation=AlterConfigOpType.SET)
+    place = ConfigResource(ResourceType.TOPIC, VERDICT_ROWS.changelog, incremental_configs=[policy])
+    admin.incremental_alter_configs([place])[place].result()  # as an operator does whose disk is full
     for done in admin.delete_records([TopicPartition(VERDICT_ROWS.changelog, partition, 3)]).values():
         done.result()
+    system.run("topics", "apply", "--configure")
     system.redis.flushall()
     key = state_key(VERDICT_ROWS.name, partition)
     assert eventually(lambda: system.redis.hget(key, "complete") == b"1")

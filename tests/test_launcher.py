@@ -288,6 +288,7 @@ import cli.local.java as java, cli.setup as setup
 setup.VENV = Path({str(tmp_path)!r})
 setup.pip = lambda *words: 1
 java.TOOLS = Path({str(tmp_path)!r})
+java._bundled = lambda: None
 for find in (java.java, java.jars):
     try:
         find()

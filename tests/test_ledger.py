@@ -137,7 +137,7 @@ def test_a_partition_that_waits_for_a_newer_release_is_live_and_not_ready() -> N
 
 def test_recovering_is_not_ready() -> None:
     consumer = SimpleNamespace(assignment=set, ready=lambda: False, ownership=SimpleNamespace(halted={}, held=""))
-    app: Any = SimpleNamespace(started=True, begun=False, consumer=consumer)
+    app: Any = SimpleNamespace(started=True, begun=False, consumer=consumer, tables={"usage": None})
     assert "assigned" in unready(app)
     app.begun = True
     assert "assigned" in unready(app)

@@ -108,7 +108,7 @@ def rows(system: System, table: Table[Any], user: str) -> dict[str, bytes] | int
         except Problem as problem:
             return problem.status
         finally:
-            await copy.redis.connection_pool.disconnect()
+            await copy.close()
 
     return asyncio.run(read())
 

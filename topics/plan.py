@@ -169,7 +169,10 @@ def _configured(broker: AdminClient, names: list[str]) -> dict[str, dict[str, st
     if not resources:
         return {}
     answers = broker.describe_configs(resources, request_timeout=WITHIN)
-    return {of.name: {key: entry.value for key, entry in answer.result().items()} for of, answer in answers.items()}
+    try:
+        return {of.name: {key: entry.value for key, entry in answer.result().items()} for of, answer in answers.items()}
+    except KafkaException as away:
+        raise Away(f"the broker does not say how the topics are: {away.args[0].str()}; run it again") from None
 
 
 def _steps(name: str, config: dict[str, str], there: int | None, has: dict[str, str], kafka: Kafka) -> list[Step]:

@@ -125,9 +125,6 @@ class Fleet:
             time.sleep(OUT)
         return member.end()
 
-    def begin(self, member: Member) -> None:
-        member.begin()
-
     def back(self, member: Member) -> float:
         """Waits until it is ready; the seconds that took."""
         began = time.monotonic()
@@ -169,6 +166,7 @@ class Restarts(threading.Thread):
             self._dead[member.name] = 0
         elif not member.running:
             self.found.append(f"{member.name} ended by itself")
+            member.asked = True  # it is counted once
         else:
             self._dead[member.name] = 0 if member.lives() else self._dead[member.name] + 1
             if self._dead[member.name] == PROBES:

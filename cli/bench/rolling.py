@@ -284,7 +284,7 @@ class Run:
     def _restarted(self, member: Member) -> Restart:
         late, moved = self.watch.late, self.owners.moved
         ended = self.fleet.end(member)
-        self.fleet.begin(member)
+        member.begin()
         ready = self.fleet.back(member)
         time.sleep(REST)
         told = Restart(member.name, round(ended, 1), round(ready, 1), self.watch.late - late, self.owners.moved - moved)
@@ -318,7 +318,7 @@ class Run:
         asked = [self.fleet.of(kind)[0] for kind in KINDS]
         ended = max(self.fleet.end(member) for member in asked)
         for member in asked:
-            self.fleet.begin(member)
+            member.begin()
         time.sleep(max(0.0, until - time.monotonic()))
         end()
         ready = self.fleet.until_ready()

@@ -20,6 +20,7 @@ from cli.errors import Failed
 ROOT = Path(__file__).parents[2]
 POM = ROOT / "pom.xml"
 TOOLS = ROOT / ".tools"  # of this checkout; `soulfra reset` leaves it alone
+PATIENCE = 120.0  # seconds; a busy machine is no machine without Java
 OLDEST = 17  # Kafka 4 brokers do not run on less
 
 NO_JAVA = f"""no Java {OLDEST} or newer was found{{seen}}, and the wheel that brings one could not be installed.
@@ -122,7 +123,7 @@ def found_java() -> str | None:
 def version_of(java: str) -> int:
     """The major version a Java program says it has; 0 when it does not run."""
     try:
-        said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False, timeout=20).stderr
+        said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False, timeout=PATIENCE).stderr
     except (OSError, subprocess.TimeoutExpired):
         return 0
     found = re.search(r'version "(?:1\.)?(\d+)', said)
