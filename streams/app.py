@@ -90,6 +90,7 @@ def failpoint(where: str) -> Callable[[str], None] | None:
     return at_step
 
 
+DRAIN = 20.0  # seconds
 MEND = "`soulfra doctor --mend` ends a transaction that Kafka has left hanging"
 
 
@@ -115,12 +116,27 @@ async def serve(app: engine.App, beside: list[Callable[[], Awaitable[None]]], st
     ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in tasks:
         task.cancel()
-    try:
-        await asyncio.wait_for(app.stop(), 30)
-    except TimeoutError:
-        log.warning("the worker did not drain within 30 s; what is uncommitted will be worked on again")
+    await _stop(app)
     for task in ended:
         task.result()
+
+
+async def _stop(app: engine.App) -> None:
+    """What is under way ends and is committed, if that takes no longer than DRAIN."""
+    stopping = asyncio.ensure_future(app.stop())
+    ended, _ = await asyncio.wait([stopping], timeout=DRAIN)
+    if ended:
+        stopping.result()
+        return
+    log.warning("the worker did not drain within %.0f s; what is uncommitted will be worked on again", DRAIN)
+    for name in (
+        "faust.agents.actor",
+        "mode.supervisors",
+        "asyncio",
+    ):  # they call each event that is broken off a crash
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    stopping.cancel()
+    await asyncio.wait([stopping])
 
 
 async def _works(app: engine.App) -> None:

@@ -81,6 +81,7 @@ class Fleet:
     def __init__(self, folder: Path) -> None:
         logs = folder / "logs"
         self.kafka = Kafka(folder / "kafka", free(), free(), logs)
+        self.kafka.grace = GRACE  # one that is ended in the middle of it leaves transactions hanging
         self.valkey = Valkey(folder / "valkey", free(), logs)
         environment = {
             name_of("local.data"): str(folder),

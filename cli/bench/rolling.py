@@ -23,6 +23,7 @@ from confluent_kafka.admin import AdminClient
 from cli.bench import exports
 from cli.bench.fleet import KINDS, Fleet, Front, Member, Person
 from cli.bench.table import Row
+from cli.local.mend import mend
 from topics import TABLES_APP, USAGE, USAGE_ROWS
 from topics.place import Position
 from topics.rows import RESERVED
@@ -80,6 +81,7 @@ class Outcome(NamedTuple):
     restarts: list[str]  # what Kubernetes would have started anew
     passed_on: int
     refused: int
+    hanging: int  # transactions that the broker had left so, and that were ended as `soulfra doctor --mend` does
     slowest: float  # seconds from sending to table, during the restarts
     rolled: list[Restart]
     outages: list[Outage]
@@ -176,9 +178,8 @@ class Load:
         self.chats: list[tuple[Person, str]] = []
         self.reads: list[float] = []
         self.over = threading.Event()
-        works: list[Callable[[], None]] = [self._events, self._reads]
-        works += [lambda file=file: self._uploads(file) for file in files]  # type: ignore[misc]
-        self._threads = [threading.Thread(target=work, daemon=True) for work in works]
+        self._files = files
+        self._threads = [threading.Thread(target=work, daemon=True) for work in (self._events, self._reads)]
 
     def start(self) -> None:
         for thread in self._threads:
@@ -227,15 +228,20 @@ class Load:
                 self.reads.append(time.monotonic() - began)
             n += 1
 
-    def _uploads(self, file: Path) -> None:
-        """One after the other, each when the one before is analysed."""
-        while not self.over.is_set():
-            person = self.fleet.person()
+    def upload(self) -> None:
+        """All files at once, as long as that takes."""
+        begun = [threading.Thread(target=self._upload, args=(file,), daemon=True) for file in self._files]
+        for thread in begun:
+            thread.start()
+        self._threads += begun
+
+    def _upload(self, file: Path) -> None:
+        """Again until it is taken."""
+        person, answer = self.fleet.person(), None
+        while answer is None and not self.over.is_set():
             answer = self.front.send(person, "POST", "/v1/chats", lambda: self._paced(file))
-            if answer is not None and answer.status_code == 202:
-                self.chats.append((person, answer.json()["chat_id"]))
-                while not self.over.wait(LATE) and not analysed(self.front, *self.chats[-1]):
-                    pass
+        if answer is not None and answer.status_code == 202:
+            self.chats.append((person, answer.json()["chat_id"]))
 
     def _paced(self, file: Path) -> Iterator[bytes]:
         with file.open("rb") as content:
@@ -259,7 +265,7 @@ class Run:
     """The fleet, its load, and what is done to it."""
 
     def __init__(self, plan: Plan, folder: Path, say: Callable[[str], None]) -> None:
-        self.plan, self.folder, self.say = plan, folder, say
+        self.plan, self.folder, self.say, self.hanging = plan, folder, say, 0
 
     def go(self) -> Outcome:
         files = [self.folder / f"chat-{n}.txt" for n in range(self.plan.uploads)]
@@ -273,9 +279,10 @@ class Run:
             load = Load(self.plan, fleet, self.watch, files)
             load.start()
             time.sleep(REST)
+            load.upload()
             rolled = [self._restarted(member) for kind in reversed(KINDS) for member in fleet.of(kind)]
             slowest, reads = self.watch.slowest, sorted(load.reads)
-            outages = [self._outage(*one) for one in self._outages() if one[1]]
+            outages = [self._outage(load, *one) for one in self._outages() if one[1]]
             load.stop()
             return self._outcome(load, rolled, outages, slowest, reads)
         finally:
@@ -293,11 +300,16 @@ class Run:
 
     def _outages(self) -> Iterator[tuple[str, float, Callable[[], Any], Callable[[], Any]]]:
         kafka, valkey, plan = self.fleet.kafka, self.fleet.valkey, self.plan
-        yield "Kafka away", plan.kafka, kafka.stop, kafka.start
+        yield "Kafka away", plan.kafka, kafka.stop, self._kafka_is_back
         yield "Redis away", plan.redis, valkey.stop, valkey.start
         hang, go_on = signal.SIGSTOP, signal.SIGCONT
         yield "Redis hangs", plan.hanging, lambda: os.kill(valkey.pid, hang), lambda: os.kill(valkey.pid, go_on)
         yield "a transaction left open", plan.transaction, self._opened, lambda: self._open.abort_transaction(WITHIN)
+
+    def _kafka_is_back(self) -> None:
+        """One node that is stopped under load leaves transactions hanging, also when it is stopped politely (docs/engine.md)."""
+        self.fleet.kafka.start()
+        self.hanging += len(mend(self.fleet.settings))
 
     def _opened(self) -> None:
         """Somebody's, on every partition of the usage topic: nothing behind it can be read."""
@@ -309,11 +321,14 @@ class Run:
             self._open.produce(USAGE.name, b"{}", b"main/nobody", partition)
         self._open.flush(WITHIN)
 
-    def _outage(self, name: str, seconds: float, begin: Callable[[], Any], end: Callable[[], Any]) -> Outage:
-        """One process of each kind is asked to end in the middle of it, and started again."""
+    def _outage(
+        self, load: Load, name: str, seconds: float, begin: Callable[[], Any], end: Callable[[], Any]
+    ) -> Outage:
+        """One process of each kind is asked to end in the middle of it, and started again; uploads begin before."""
         self.say(f"{name}, for {seconds:.0f} s …")
         until = time.monotonic() + seconds
         begin()
+        load.upload()
         time.sleep(seconds / 2)
         asked = [self.fleet.of(kind)[0] for kind in KINDS]
         ended = max(self.fleet.end(member) for member in asked)
@@ -350,6 +365,7 @@ class Run:
             self.fleet.restarts.found,
             front.passed_on,
             front.refused,
+            self.hanging,
             round(slowest, 1),
             rolled,
             outages,
@@ -371,6 +387,7 @@ def rows(found: Outcome) -> list[Row]:
         Row("uploads lost", "soulfra", "", [found.uploads_lost]),
         Row("requests failed", "soulfra", "", [len(found.failed)]),
         Row("processes that Kubernetes would have restarted", "soulfra", "", [len(found.restarts)]),
+        Row("transactions that the broker left hanging", "soulfra", "", [found.hanging]),
         Row("event sent until counted, slowest", "soulfra", "s", [found.slowest]),
         Row("reads, 99 of 100", "soulfra", "s", [round(found.reads[len(found.reads) * 99 // 100], 3)]),
     ]
