@@ -56,6 +56,7 @@ class Copy:
         url, limits = settings.redis.url.get_secret_value(), settings.redis
         self._redis = connect_async(url, limits.timeout, limits.connections)
         self._snapshot = self._redis.register_script(SNAPSHOT)
+        self._answer = 2 * limits.timeout  # seconds for one: a connection may have to be made first
         self._turns = asyncio.Semaphore(limits.connections)
 
     async def snapshot(
@@ -116,7 +117,7 @@ class Copy:
     async def away(self) -> str:
         """Why rows cannot be read, or nothing."""
         try:
-            async with self.turn() as redis:
+            async with asyncio.timeout(self._answer), self.turn() as redis:
                 await redis.ping()
         except (RedisError, OSError):
             return "Redis does not answer"

@@ -91,6 +91,7 @@ def failpoint(where: str) -> Callable[[str], None] | None:
 
 
 DRAIN = 20.0  # seconds
+CRIES = ("faust.agents.actor", "mode.supervisors", "asyncio")  # loggers that call what is broken off at the end a crash
 MEND = "`soulfra doctor --mend` ends a transaction that Kafka has left hanging"
 
 
@@ -129,11 +130,7 @@ async def _stop(app: engine.App) -> None:
         stopping.result()
         return
     log.warning("the worker did not drain within %.0f s; what is uncommitted will be worked on again", DRAIN)
-    for name in (
-        "faust.agents.actor",
-        "mode.supervisors",
-        "asyncio",
-    ):  # they call each event that is broken off a crash
+    for name in CRIES:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     stopping.cancel()
     await asyncio.wait([stopping])
