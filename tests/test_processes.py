@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 from confluent_kafka import Consumer, KafkaException, Producer
 
@@ -432,40 +433,62 @@ def test_uploads_under_way_are_bounded_by_person(system: System, sample: bytes) 
     assert eventually(lambda: httpx.post(url, **words).status_code == 202)  # type: ignore[arg-type]
 
 
+WATCHERS = 2_000
+
+
 async def test_two_thousand_watchers_leave_reads_alone_and_all_see_the_end(system: System, sample: bytes) -> None:
-    with system.client() as client:
+    with without(system, "edge"), system.client() as client:
         chat_id = client.post("/v1/chats", content=sample).json()["chat_id"]
         client.get(f"/v1/chats/{chat_id}", params={"until": "agent", "wait": "30s"})
         key = next(system.redis.scan_iter(match=f"*:progress:{chat_id}"))
         system.redis.delete(key)
-        seen: list[float] = []
+        system.kill("edge")
+        system.begin("edge", SOULFRA_EDGE__SSE_SECONDS="300")
+        system.ready("edge")
+        head = f"HTTP/1.1\r\nHost: e\r\nAuthorization: {client.headers['Authorization']}\r\n\r\n"
+        saw, all_begun, left = list[float](), asyncio.Event(), WATCHERS
 
-        async def watch(over: httpx.AsyncClient) -> None:
-            while True:
-                async with over.stream(
-                    "GET", f"{client.base_url}/v1/chats/{chat_id}/progress", headers=client.headers
-                ) as one:
-                    async for line in one.aiter_lines():
-                        if '"stage": "done"' in line:
-                            seen.append(time.monotonic())
-                            return
+        async def watch() -> None:
+            nonlocal left
+            reader, writer = await asyncio.open_connection("127.0.0.1", system.ports["api"])
+            writer.write(f"GET /v1/chats/{chat_id}/progress {head}".encode())
+            assert b" 200 " in await reader.readline()
+            left -= 1
+            if not left:
+                all_begun.set()
+            await reader.readuntil(b'"stage": "done"')
+            saw.append(time.monotonic())
+            writer.close()
 
-        limits = httpx.Limits(max_connections=None)
-        async with httpx.AsyncClient(timeout=PATIENCE, limits=limits) as over:
-            watching = [asyncio.ensure_future(watch(over)) for _ in range(WATCHERS)]
-            await asyncio.sleep(8)
-            took = []
-            for _ in range(100):
-                began = time.monotonic()
-                assert (await over.get(f"{client.base_url}/v1/chats", headers=client.headers)).status_code == 200
-                took.append(time.monotonic() - began)
-            connections = len([one for one in system.redis.client_list() if one["cmd"] != "subscribe"])
-            ended = time.monotonic()
-            system.redis.xadd(key, {"stage": "done", "share": "1.0"})
+        watching = [asyncio.ensure_future(watch()) for _ in range(WATCHERS)]
+        async with asyncio.timeout(PATIENCE):
+            await all_begun.wait()
+        took = []
+        reader, writer = await asyncio.open_connection("127.0.0.1", system.ports["api"])
+        for _ in range(200):
+            began = time.monotonic()
+            writer.write(f"GET /v1/chats/{chat_id} {head}".encode())
+            answer = await reader.readuntil(b"\r\n\r\n")
+            length = re.search(rb"(?i)content-length: *([0-9]+)", answer)
+            assert b" 200 " in answer and length
+            await reader.readexactly(int(length[1]))
+            took.append(time.monotonic() - began)
+        writer.close()
+        edge = {place.laddr.port for one in tree(system.running["edge"].pid) for place in one.net_connections("tcp")}
+        connections = [one for one in system.redis.client_list() if int(one["addr"].rpartition(":")[2]) in edge]
+        ended = time.monotonic()
+        system.redis.xadd(key, {"stage": "done", "share": "1.0"})
+        async with asyncio.timeout(PATIENCE):
             await asyncio.gather(*watching)
-        print(f"reads p99 {sorted(took)[98]:.3f} s, the last of {WATCHERS} saw the end after {max(seen) - ended:.2f} s, "
-              f"{connections} connections to Redis")  # fmt: skip
-        assert connections <= 20 + 10, "of all processes"
+        print(f"reads p99 {sorted(took)[197]:.3f} s, the last of {WATCHERS} saw the end after {max(saw) - ended:.2f} s, "
+              f"{len(connections)} connections to Redis")  # fmt: skip
+        assert 0 < len(connections) <= 20
+        assert sorted(took)[197] < 0.2 * SLACK and max(saw) - ended < 2 * SLACK
 
 
-WATCHERS = 300
+SLACK = 10  # so many times as long as on a quiet machine
+
+
+def tree(pid: int) -> list[psutil.Process]:
+    parent = psutil.Process(pid)
+    return [parent, *parent.children(recursive=True)]

@@ -27,6 +27,8 @@ from topics.copy import APPLY, BEGIN, progress_key, rows_key, state_key
 from topics.place import partition_of
 
 SLOTS = 16384  # of a cluster
+# The client leaves connections to Sentinels and to nodes that it asked for the others open.
+LEAVES_OPEN = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
 @contextmanager
@@ -80,9 +82,7 @@ async def test_one_server_is_spoken_to_in_one_protocol(tmp_path: Path, protocol:
         await is_read(url)
 
 
-@pytest.mark.filterwarnings(
-    "ignore::pytest.PytestUnraisableExceptionWarning"
-)  # the client leaves those to Sentinels open
+@LEAVES_OPEN
 async def test_the_server_that_sentinels_name(tmp_path: Path) -> None:
     with serving(tmp_path) as port:
         (tmp_path / "sentinel.conf").write_text(f"sentinel monitor soulfra 127.0.0.1 {port} 1\n")
@@ -112,6 +112,7 @@ def cluster(folder: Path, nodes: int = 3) -> Iterator[list[int]]:
         yield ports
 
 
+@LEAVES_OPEN
 async def test_a_cluster_keeps_the_rows_of_a_partition_together(tmp_path: Path) -> None:
     by_partition = {partition_of(f"main/u{n}", 8): f"main/u{n}" for n in range(99)}
     keys = list(by_partition.values())

@@ -61,17 +61,19 @@ def published(system: System, chat_id: str, kind: str) -> list[str]:
 @contextmanager
 def set_anew(system: System, *parts: str, **settings: str) -> Iterator[None]:
     """Parts that run with other settings for a while."""
+    begun_anew(system, *parts, **settings)
+    try:
+        yield
+    finally:
+        begun_anew(system, *parts)
+
+
+def begun_anew(system: System, *parts: str, **settings: str) -> None:
     for part in parts:
         system.kill(part, signal.SIGTERM)
         system.begin(part, **settings)
     for part in parts:
         system.ready(part)
-    try:
-        yield
-    finally:
-        for part in parts:
-            system.kill(part)
-            system.restart(part)
 
 
 def stop_half_way(system: System, chat_id: str) -> None:
@@ -208,14 +210,13 @@ def test_while_s3_is_away_chats_wait_and_say_why_and_nothing_is_accepted(
         with monkeypatch.context() as environment:
             for name, value in s3.environment.items():
                 environment.setenv(name, value)
-            with set_anew(system, "edge", "analysis"), system.client() as client:
+            begun_anew(system, "edge", "analysis")
+            with system.client() as client:
                 away_and_back(client, system, sample, s3.stop, s3.start)
                 assert not s3.unfinished
     finally:
         s3.stop()
-        for part in ("edge", "analysis"):
-            system.kill(part)
-            system.restart(part)
+        begun_anew(system, "edge", "analysis")
 
 
 def test_an_edge_that_is_killed_during_an_upload_leaves_nothing_for_long(system: System, sample: bytes) -> None:
