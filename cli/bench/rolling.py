@@ -23,7 +23,7 @@ from confluent_kafka.admin import AdminClient
 from cli.bench import exports
 from cli.bench.fleet import KINDS, Fleet, Front, Member, Person
 from cli.bench.table import Row
-from cli.local.mend import mend
+from cli.local.mend import mend_at
 from topics import TABLES_APP, USAGE, USAGE_ROWS
 from topics.place import Position
 from topics.rows import RESERVED
@@ -309,7 +309,7 @@ class Run:
     def _kafka_is_back(self) -> None:
         """One node that is stopped under load leaves transactions hanging, also when it is stopped politely (docs/engine.md)."""
         self.fleet.kafka.start()
-        self.hanging += len(mend(self.fleet.settings))
+        self.hanging += len(mend_at(self.fleet.settings.kafka))
 
     def _opened(self) -> None:
         """Somebody's, on every partition of the usage topic: nothing behind it can be read."""

@@ -9,21 +9,26 @@ from cli.errors import Failed
 from cli.local.ports import serving
 
 if TYPE_CHECKING:
-    from config import Settings
+    from config import Kafka, Settings
     from streams.engine.hanging import Hanging
 
 
 def hanging(now: Settings) -> list[Hanging]:
     """Those that are left. Raises Failed when the cluster does not answer, or may not be asked."""
-    return asyncio.run(_run(now, end=False))
+    return asyncio.run(_run(serving(now).kafka, end=False))
 
 
 def mend(now: Settings) -> list[Hanging]:
     """Ends them, and nothing else; those that were ended. Raises Failed likewise."""
-    return asyncio.run(_run(now, end=True))
+    return mend_at(serving(now).kafka)
 
 
-async def _run(now: Settings, end: bool) -> list[Hanging]:
+def mend_at(kafka: Kafka) -> list[Hanging]:
+    """The same on any cluster."""
+    return asyncio.run(_run(kafka, end=True))
+
+
+async def _run(kafka: Kafka, end: bool) -> list[Hanging]:
     """In the catalogue's topics; in the group's offsets only those of our own workers."""
     from aiokafka.errors import KafkaError
 
@@ -31,7 +36,6 @@ async def _run(now: Settings, end: bool) -> list[Hanging]:
     from topics import TABLES_APP, everything
     from topics.broker import client
 
-    kafka = serving(now).kafka
     topics, own = [*everything(), OFFSETS], f"{TABLES_APP}-"
     try:
         async with Transactions(client(kafka, "doctor")) as transactions:
