@@ -152,7 +152,10 @@ def _uncaught(kind: type[BaseException], error: BaseException | None, trace: Tra
 
 
 def serve(host: str, port: int, health: Health) -> ThreadingHTTPServer:
-    """Answers /metrics, /healthz and /readyz from a thread, so that a stuck event loop can still be seen."""
+    """Answers /metrics, /healthz and /readyz from a thread, so that a stuck event loop can still be seen.
+
+    Raises OSError with a sentence where it cannot.
+    """
 
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -166,7 +169,10 @@ def serve(host: str, port: int, health: Health) -> ThreadingHTTPServer:
         def log_message(self, *_: object) -> None:
             """Probes come every few seconds; they are not worth a line."""
 
-    server = ThreadingHTTPServer((host, port), Answer)
+    try:
+        server = ThreadingHTTPServer((host, port), Answer)
+    except OSError as taken:
+        raise OSError(f"health cannot be served at {host}:{port} ({taken.strerror})") from None
     server.daemon_threads = True
     Thread(target=server.serve_forever, name="telemetry", daemon=True).start()
     return server

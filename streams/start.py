@@ -31,7 +31,7 @@ def run(settings: Settings, port: int, work: Work) -> None:
     try:
         server = serve(settings.telemetry.host, port, health)
     except OSError as taken:
-        raise Stopped(f"health cannot be served at {settings.telemetry.host}:{port} ({taken.strerror})") from None
+        raise Stopped(str(taken)) from None
     try:
         if (ids := waited(settings, health, stop)) is not None:
             work(ids, health, stop)

@@ -22,7 +22,7 @@ from cli.local.children import Child, Part, Process
 from cli.local.home import Home
 from cli.local.java import NO_JARS
 from cli.local.kafka import Kafka
-from cli.local.ports import any_free
+from cli.local.ports import free
 from cli.local.valkey import Valkey
 from tests.markers import cut
 
@@ -69,7 +69,7 @@ def elsewhere(tmp_path: Path) -> Environment:
         *(f"TELEMETRY__{part}_PORT" for part in ("EDGE", "TABLES", "ANALYSIS", "PROJECTOR")),
     ]
     clean = {name: value for name, value in os.environ.items() if not name.startswith("SOULFRA_")}
-    moved = {f"SOULFRA_{name}": str(any_free("127.0.0.1")) for name in names}
+    moved = {f"SOULFRA_{name}": str(free("127.0.0.1")) for name in names}
     return {**clean, **moved, "SOULFRA_LOCAL__DATA": str(tmp_path / "data"), "PYTHONPATH": str(ROOT)}
 
 
@@ -262,7 +262,7 @@ def test_a_part_that_dies_is_named_with_its_last_lines_and_all_is_stopped(
 
 
 def test_a_part_that_is_never_ready_is_given_up(tmp_path: Path) -> None:
-    part = Part(Child("tables", SLEEPS, f"http://127.0.0.1:{any_free('127.0.0.1')}/readyz"), tmp_path)
+    part = Part(Child("tables", SLEEPS, f"http://127.0.0.1:{free('127.0.0.1')}/readyz"), tmp_path)
     part.patience = 0.5
     with pytest.raises(Failed, match="tables did not become ready within"):
         part.start()
@@ -315,7 +315,7 @@ def test_doctor_says_what_is_in_the_way(elsewhere: Environment) -> None:
 
 
 def test_a_server_that_was_killed_starts_again(tmp_path: Path) -> None:
-    with Valkey(tmp_path, any_free("127.0.0.1")) as valkey:
+    with Valkey(tmp_path, free("127.0.0.1")) as valkey:
         killed = valkey.pid
         valkey.kill()
         valkey.start()
@@ -413,7 +413,7 @@ def test_a_run_ends_transactions_that_its_broker_had_left_hanging_and_so_does_do
 
 @pytest.mark.kafka
 def test_a_broker_that_was_killed_serves_again_with_its_topics(tmp_path: Path) -> None:
-    with Kafka(tmp_path, any_free("127.0.0.1"), any_free("127.0.0.1")) as kafka:
+    with Kafka(tmp_path, free("127.0.0.1"), free("127.0.0.1")) as kafka:
         make_topic(kafka.bootstrap, "kept")
         kafka.kill()
         kafka.start()

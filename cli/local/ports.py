@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 import socket
 from typing import NamedTuple
 
@@ -11,6 +13,7 @@ from cli.errors import Failed
 from config import Settings, name_of
 from config.explain import is_set
 
+QUIET = range(12_000, 32_000)  # below what operating systems give to outgoing connections
 WORKERS = ("tables", "analysis", "projector")
 
 
@@ -27,11 +30,14 @@ class Port(NamedTuple):
         return name_of(self.key)
 
 
-def free() -> int:
-    """The number of a port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def free(host: str = "127.0.0.1") -> int:
+    """The number of a port that nobody listens on now, and that no outgoing connection is given later."""
+    for _ in range(1_000):
+        port = random.SystemRandom().choice(QUIET)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind((host, port))
+            return port
+    raise Failed("no port is free between 12000 and 32000")
 
 
 def serving(settings: Settings) -> Settings:
@@ -88,14 +94,6 @@ def is_free(port: Port) -> bool:
         except OSError:
             return False
     return True
-
-
-def any_free(host: str) -> int:
-    """A port nobody uses right now."""
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        number: int = probe.getsockname()[1]
-        return number
 
 
 def _by(number: int) -> str:

@@ -16,7 +16,7 @@ from cli.local.home import Holder, Home, since
 from cli.local.java import jars, java
 from cli.local.kafka import Kafka
 from cli.local.mend import mend
-from cli.local.ports import any_free, must_be_usable, ports, problems
+from cli.local.ports import free, must_be_usable, ports, problems
 from cli.local.valkey import Valkey
 from config import Settings, name_of, settings
 from config.explain import is_set
@@ -170,7 +170,7 @@ def command(*words: str) -> list[str]:
 def health_ports(now: Settings) -> dict[str, int]:
     """Where each part tells of its health; 0 becomes a free port."""
     keys = ("edge_port", "tables_port", "analysis_port", "projector_port")
-    return {key: getattr(now.telemetry, key) or any_free(now.telemetry.host) for key in keys}
+    return {key: getattr(now.telemetry, key) or free(now.telemetry.host) for key in keys}
 
 
 def reachable(host: str) -> str:
