@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from cli.bench import exports
@@ -142,21 +142,23 @@ class Watch(threading.Thread):
 
 
 class Owners(threading.Thread):
-    """Counts how often a partition of the usage topic gets another owner among the tables workers."""
+    """Counts how often a partition of the usage topic gets another owner among the tables workers.
+
+    It is over before Kafka goes away: librdkafka 2.16 may end the process whose questions about groups are then under way.
+    """
 
     EVERY = 0.25  # seconds
 
     def __init__(self, bootstrap: str) -> None:
         super().__init__(daemon=True)
-        self.moved = 0
+        self.moved, self.over = 0, threading.Event()
         self._owner: dict[int, str] = {}
         self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
         self.start()
 
     def run(self) -> None:
-        while True:
-            time.sleep(self.EVERY)
-            with suppress(Exception):  # the broker is away at times
+        while not self.over.wait(self.EVERY):
+            with suppress(KafkaException):
                 self._look()
 
     def _look(self) -> None:
@@ -282,6 +284,8 @@ class Run:
             load.upload()
             rolled = [self._restarted(member) for kind in reversed(KINDS) for member in fleet.of(kind)]
             slowest, reads = self.watch.slowest, sorted(load.reads)
+            self.owners.over.set()
+            self.owners.join()
             outages = [self._outage(load, *one) for one in self._outages() if one[1]]
             load.stop()
             return self._outcome(load, rolled, outages, slowest, reads)
