@@ -11,8 +11,10 @@ import httpx
 import pytest
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
+from cli.local.kafka import Kafka
 from tests.conftest import PATIENCE, System, eventually, free_port
 from topics import USAGE
+from topics.pace import slow
 
 pytestmark = pytest.mark.kafka
 
@@ -88,6 +90,15 @@ def test_what_an_operator_set_on_a_topic_stays_unless_it_is_asked_for(system: Sy
     assert broker.describe_configs([place])[place].result()["retention.ms"].value == "123456789"
     assert "configure usage.recorded" in system.run("topics", "apply", "--configure")
     assert broker.describe_configs([place])[place].result()["retention.ms"].value == before
+
+
+def test_brokers_that_notice_a_death_late_are_named_with_the_setting(system: System, tmp_path: Path) -> None:
+    assert slow(system.settings.kafka) == []
+    with Kafka(tmp_path / "kafka", free_port(), free_port(), paced=False) as broker:
+        sentences = slow(system.settings.kafka.model_copy(update={"bootstrap": broker.bootstrap}))
+    assert len(sentences) == 2
+    assert "for 45 s" in sentences[0] and "group.consumer.session.timeout.ms is 45000" in sentences[0]
+    assert "transaction.abort.timed.out.transaction.cleanup.interval.ms is 10000" in sentences[1]
 
 
 def test_a_broker_that_is_away_is_named(system: System) -> None:
