@@ -18,7 +18,7 @@ log = logging.getLogger("soulfra")
 def process(service: str) -> Iterator[Settings]:
     """For the life of the process, which ends with it: code 0, or 1 when what it cannot do was logged.
 
-    The interpreter is not taken apart. Threads of obstore's runtime that want it then abort the process, which hides its code
+    The interpreter is not finalised: threads of obstore's runtime that call it then abort the process, which hides its code
     (obstore 0.12.1: one end in eight after some forty asynchronous calls).
     """
     from streams.engine import Stopped

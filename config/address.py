@@ -4,7 +4,7 @@
     redis+sentinel://host:26379,host:26379/name/0     the server that Sentinels call `name`
     redis+cluster://host:6379,host:6379               a cluster, of which these are some
 
-Each may have user:password@ in front of the hosts; with rediss instead of redis it is spoken to over TLS.
+Each may have user:password@ in front of the hosts; rediss instead of redis means TLS.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PORTS = {SENTINEL: 26379, CLUSTER: 6379}
 
 
 class Address(NamedTuple):
-    """Of Sentinels and the server that they are asked for, or of nodes of a cluster."""
+    """Sentinels and the name of their primary server, or nodes of a cluster."""
 
     hosts: list[tuple[str, int]]
     service: str

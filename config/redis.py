@@ -57,9 +57,9 @@ def connect_async(url: str, timeout: float, connections: int) -> redis.asyncio.R
 
 def risk(client: redis.Redis) -> str:
     """A sentence where the server may evict rows: a reader would take their absence for an answer. Raises RedisError."""
-    asked: Any = client
-    in_cluster = isinstance(asked, redis.RedisCluster)
-    nodes = asked.info("memory", target_nodes=asked.PRIMARIES).values() if in_cluster else [asked.info("memory")]
+    either: Any = client  # a cluster's client has the commands of a server's, and is typed as one
+    in_cluster = isinstance(either, redis.RedisCluster)
+    nodes = either.info("memory", target_nodes=either.PRIMARIES).values() if in_cluster else [either.info("memory")]
     policies = {node.get("maxmemory_policy", EVICTS_NOTHING) for node in nodes} - {EVICTS_NOTHING}
     if not policies:
         return ""

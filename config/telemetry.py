@@ -171,8 +171,8 @@ def serve(host: str, port: int, health: Health) -> ThreadingHTTPServer:
 
     try:
         server = ThreadingHTTPServer((host, port), Answer)
-    except OSError as taken:
-        raise OSError(f"health cannot be served at {host}:{port} ({taken.strerror})") from None
+    except OSError as busy:
+        raise OSError(f"health cannot be served at {host}:{port} ({busy.strerror})") from None
     server.daemon_threads = True
     Thread(target=server.serve_forever, name="telemetry", daemon=True).start()
     return server

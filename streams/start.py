@@ -30,8 +30,8 @@ def run(settings: Settings, port: int, work: Work) -> None:
         signal.signal(name, lambda *_: stop.set())
     try:
         server = serve(settings.telemetry.host, port, health)
-    except OSError as taken:
-        raise Stopped(str(taken)) from None
+    except OSError as busy:
+        raise Stopped(str(busy)) from None
     try:
         if (ids := waited(settings, health, stop)) is not None:
             work(ids, health, stop)

@@ -143,7 +143,7 @@ def test_while_redis_is_away_queries_say_so_and_ingest_goes_on(system: System) -
 
 @pytest.mark.parametrize("pause", [0.0, 0.3, 1.0])
 def test_a_copy_that_is_ahead_of_the_log_is_made_anew_also_while_redis_hangs(system: System, pause: float) -> None:
-    """The projector is then told OFFSET_OUT_OF_RANGE, at a moment when it cannot note that the copy is lost."""
+    """The projector then gets OFFSET_OUT_OF_RANGE at a moment when it cannot write that the copy is lost."""
     with load(system) as sent:
         pass
     equals_the_recount(system, sent)

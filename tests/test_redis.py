@@ -27,7 +27,7 @@ from topics.copy import APPLY, BEGIN, progress_key, rows_key, state_key
 from topics.place import partition_of
 
 SLOTS = 16384  # of a cluster
-# The client leaves connections to Sentinels and to nodes that it asked for the others open.
+# The client leaves connections to Sentinels open, and to nodes of which it learned the others.
 LEAVES_OPEN = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
@@ -107,8 +107,8 @@ def cluster(folder: Path, nodes: int = 3) -> Iterator[list[int]]:
         for n, client in enumerate(clients):
             client.execute_command("CLUSTER ADDSLOTSRANGE", n * SLOTS // nodes, (n + 1) * SLOTS // nodes - 1)
             client.execute_command("CLUSTER MEET", "127.0.0.1", ports[0], buses[0])
-        whole = {"cluster_state": "ok", "cluster_size": str(nodes)}
-        assert eventually(lambda: all(whole.items() <= client.cluster("INFO").items() for client in clients))
+        complete = {"cluster_state": "ok", "cluster_size": str(nodes)}
+        assert eventually(lambda: all(complete.items() <= client.cluster("INFO").items() for client in clients))
         yield ports
 
 

@@ -14,8 +14,7 @@ from config import telemetry
 
 telemetry.start("test", "laptop")
 log = logging.getLogger("soulfra")
-said = sys.argv[1]
-chat = {"text": said}
+chat = {"text": sys.argv[1]}
 
 
 def fails(kind):

@@ -14,6 +14,7 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 from cli.local.kafka import Kafka
 from tests.conftest import PATIENCE, System, eventually, free_port
 from topics import USAGE
+from topics.broker import admin
 from topics.pace import slow
 
 pytestmark = pytest.mark.kafka
@@ -93,9 +94,9 @@ def test_what_an_operator_set_on_a_topic_stays_unless_it_is_asked_for(system: Sy
 
 
 def test_brokers_that_notice_a_death_late_are_named_with_the_setting(system: System, tmp_path: Path) -> None:
-    assert slow(system.settings.kafka) == []
+    assert slow(admin(system.settings.kafka)) == []
     with Kafka(tmp_path / "kafka", free_port(), free_port(), paced=False) as broker:
-        sentences = slow(system.settings.kafka.model_copy(update={"bootstrap": broker.bootstrap}))
+        sentences = slow(admin(system.settings.kafka.model_copy(update={"bootstrap": broker.bootstrap})))
     assert len(sentences) == 2
     assert "for 45 s" in sentences[0] and "group.consumer.session.timeout.ms is 45000" in sentences[0]
     assert "transaction.abort.timed.out.transaction.cleanup.interval.ms is 10000" in sentences[1]

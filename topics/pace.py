@@ -5,10 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import ConfigResource, ResourceType
-
-from config import Kafka
-from topics.broker import admin
+from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
 WITHIN = 5.0  # seconds for an answer
 
@@ -32,21 +29,16 @@ PACES = (
 )
 
 
-def slow(kafka: Kafka) -> list[str]:
+def slow(broker: AdminClient) -> list[str]:
     """A sentence for each setting that is above what suits; none where the brokers do not say."""
-    broker = admin(kafka)
     try:
-        first = min(broker.list_topics(timeout=WITHIN).brokers)
-        [asked] = broker.describe_configs(
-            [ConfigResource(ResourceType.BROKER, str(first))], request_timeout=WITHIN
-        ).values()
-        told = {
-            name: int(entry.value) for name, entry in asked.result().items() if name in {pace.name for pace in PACES}
-        }
+        first = ConfigResource(ResourceType.BROKER, str(min(broker.list_topics(timeout=WITHIN).brokers)))
+        entries = broker.describe_configs([first], request_timeout=WITHIN)[first].result()
     except (KafkaException, ValueError):
         return []
+    values = {pace: int(entries[pace.name].value) for pace in PACES if pace.name in entries}
     return [
-        f"for {told[pace.name] / 1000:.0f} s {pace.what}: the brokers' {pace.name} is {told[pace.name]}; {pace.most} or less suits"
-        for pace in PACES
-        if told.get(pace.name, 0) > pace.most
+        f"for {value / 1000:.0f} s {pace.what}: the brokers' {pace.name} is {value}; {pace.most} or less suits"
+        for pace, value in values.items()
+        if value > pace.most
     ]

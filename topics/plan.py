@@ -44,7 +44,7 @@ class Step:
 
 def plan(settings: Settings) -> list[Step]:
     """What separates the broker from this release, the catalogue's order. Raises Differs when it cannot be asked."""
-    steps = _topics(settings)
+    steps = _topics(admin(settings.kafka), settings)
     if any(step.topic == INSTALLATION or step.action == "refuse" for step in steps):
         return steps
     try:
@@ -54,12 +54,11 @@ def plan(settings: Settings) -> list[Step]:
         raise Away(str(away)) from None
 
 
-def _topics(settings: Settings, within: float = WITHIN) -> list[Step]:
+def _topics(broker: AdminClient, settings: Settings, within: float = WITHIN) -> list[Step]:
     """What separates the broker from the catalogue; it has so many seconds for its first answer."""
     kafka = settings.kafka
     if refused := _too_weak(settings):
         return [refused]
-    broker = admin(kafka)
     there = _partitions(broker, kafka, within)
     configured = _configured(broker, [name for name in everything() if name in there])
     return [
@@ -74,10 +73,10 @@ def apply(settings: Settings, configure: bool = False) -> list[Step]:
 
     Returns what was done; running it again changes nothing. Raises Differs for what it refuses to do.
     """
-    steps = [step for step in _topics(settings) if configure or step.action != "configure"]
+    broker = admin(settings.kafka)
+    steps = [step for step in _topics(broker, settings) if configure or step.action != "configure"]
     if refused := [step for step in steps if step.action == "refuse"]:
         raise Differs("\n".join(f"{step.topic}: {step.why}" for step in refused))
-    broker = admin(settings.kafka)
     _create(broker, [step for step in steps if step.action == "create"], settings.kafka)
     _configure(broker, [step for step in steps if step.action == "configure"])
     try:
@@ -95,25 +94,25 @@ def check(settings: Settings, within: float = WITHIN) -> dict[str, str]:
 
     Raises Differs when one is missing or differs: starting then would tear events apart. Warns where recovery is slow.
     """
+    broker = admin(settings.kafka)
     try:
-        wrong = [step for step in _topics(settings, within) if step.action in ("create", "refuse")]
+        wrong = [step for step in _topics(broker, settings, within) if step.action in ("create", "refuse")]
         if wrong:
             listed = "; ".join(f"{step.topic}: {step.why}" for step in wrong[:5])
             more = f"; and {len(wrong) - 5} more" if len(wrong) > 5 else ""
             raise Differs(f"the topics are not as the catalogue says ({listed}{more}); run `soulfra topics apply`")
         _owned(installation.claimed(settings.kafka), settings)
-        for sentence in slow(settings.kafka):
+        for sentence in slow(broker):
             log.warning("%s", sentence)
-        return topic_ids(settings.kafka, list(everything()))
+        return topic_ids(broker, list(everything()))
     except Unread as away:
         raise Away(str(away)) from None
     except KafkaException as away:
         raise Away(f"the broker does not say how the topics are: {away.args[0].str()}") from None
 
 
-def topic_ids(kafka: Kafka, names: list[str]) -> dict[str, str]:
+def topic_ids(broker: AdminClient, names: list[str]) -> dict[str, str]:
     """The broker's own id of each topic: a recreated topic has another one."""
-    broker = admin(kafka)  # kept in a name: its futures die with it
     described = broker.describe_topics(TopicCollection(names), request_timeout=WITHIN)
     return {name: str(future.result().topic_id) for name, future in described.items()}
 

@@ -148,7 +148,7 @@ def _kept(settings: Settings, store: redis.Redis, domain: str, version: int) -> 
 def _behind(settings: Settings, store: redis.Redis, table: Table[Any]) -> list[int]:
     """Partitions whose copy in Redis is not complete, or of another changelog."""
     try:
-        id = topic_ids(settings.kafka, [table.changelog])[table.changelog].encode()
+        id = topic_ids(admin(settings.kafka), [table.changelog])[table.changelog].encode()
     except KafkaException:  # it was not made yet
         return list(range(settings.kafka.partitions))
     steps = store.pipeline(transaction=False)

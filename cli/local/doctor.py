@@ -154,9 +154,10 @@ def transactions(now: Settings) -> Iterator[Finding]:
 
 def _pace(now: Settings) -> Iterator[Finding]:
     """Whether the brokers let a death be noticed soon."""
+    from topics.broker import admin
     from topics.pace import slow
 
-    for sentence in slow(serving(now).kafka):
+    for sentence in slow(admin(serving(now).kafka)):
         yield Finding("broker settings", True, sentence)
 
 

@@ -123,11 +123,12 @@ def found_java() -> str | None:
 def version_of(java: str) -> int:
     """The major version a Java program says it has; 0 when it does not run."""
     try:
-        said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False, timeout=PATIENCE).stderr
+        words = [java, "-version"]
+        output = subprocess.run(words, capture_output=True, text=True, check=False, timeout=PATIENCE).stderr
     except (OSError, subprocess.TimeoutExpired):
         return 0
-    found = re.search(r'version "(?:1\.)?(\d+)', said)
-    return int(found[1]) if found else 0
+    version = re.search(r'version "(?:1\.)?(\d+)', output)
+    return int(version[1]) if version else 0
 
 
 def _candidates() -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
 import socket
 from typing import NamedTuple
@@ -33,10 +32,8 @@ class Port(NamedTuple):
 def free(host: str = "127.0.0.1") -> int:
     """The number of a port that nobody listens on now, and that no outgoing connection is given later."""
     for _ in range(1_000):
-        port = random.SystemRandom().choice(QUIET)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind((host, port))
-            return port
+        if _can_be_bound(host, number := random.SystemRandom().choice(QUIET)):
+            return number
     raise Failed("no port is free between 12000 and 32000")
 
 
@@ -87,10 +84,14 @@ def must_be_usable(needed: list[Port]) -> None:
 
 
 def is_free(port: Port) -> bool:
-    with socket.socket(socket.AF_INET6 if ":" in port.host else socket.AF_INET) as probe:
+    return _can_be_bound(port.host, port.number)
+
+
+def _can_be_bound(host: str, number: int) -> bool:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((port.host, port.number))
+            probe.bind((host, number))
         except OSError:
             return False
     return True

@@ -31,7 +31,7 @@ def shared(addresses: str, name: str, client: Mapping[str, Any]) -> Configuratio
         "reconnect.backoff.max.ms": 1_000,
         "topic.metadata.propagation.max.ms": 5_000,
         "log_level": 2,  # what goes wrong is told by the engine, once
-        "logger": log,  # what ends a client is said on the way, too
+        "logger": log,  # librdkafka logs what ends a client
         **client,
     }
 
