@@ -19,15 +19,12 @@ set -euo pipefail
 source "$(dirname "$0")/lib/parts.sh"
 within 300 "$0" "$@"
 
-java_packages org.apache.kafka:kafka-tools:4.3.1 org.apache.kafka:kafka_2.13:4.3.1 org.apache.logging.log4j:log4j-slf4j-impl:2.25.4
-read -r port controller <<<"$(free_port) $(free_port)"
-kafka_node 1 broker,controller "$port" "$controller"
-kafka_start 1
+kafka_alone org.apache.kafka:kafka-tools:4.3.1
 
 tool() { # tool CLASS ARGUMENT...: prints the exit status and the first line that says what went wrong
   local class=$1 status=0
   shift
-  java "${java_flags[@]}" -cp "$jars" "org.apache.kafka.tools.$class" --bootstrap-server "127.0.0.1:$port" "$@" >"$work/says.txt" 2>&1 || status=$?
+  java "${java_flags[@]}" -cp "$jars" "org.apache.kafka.tools.$class" --bootstrap-server "$servers" "$@" >"$work/says.txt" 2>&1 || status=$?
   echo "exit status $status, says: $(grep -m1 -iE 'error|does not exist' "$work/says.txt" | cut -c1-110)"
 }
 

@@ -21,10 +21,7 @@ source "$(dirname "$0")/lib/parts.sh"
 within 300 "$0" "$@"
 
 python_packages confluent-kafka==2.16.0
-java_packages org.apache.kafka:kafka_2.13:4.3.1 org.apache.logging.log4j:log4j-slf4j-impl:2.25.4
-read -r port controller <<<"$(free_port) $(free_port)"
-kafka_node 1 broker,controller "$port" "$controller"
-kafka_start 1
+kafka_alone
 cat >"$work/ask.py" <<'PY'
 import sys, time
 from confluent_kafka import Consumer, IsolationLevel, Producer, TopicPartition
@@ -75,4 +72,4 @@ print(f"with a transaction open behind: max_timestamp under read_committed {behi
 producer.abort_transaction(60)
 sys.exit(0 if (after, there, behind, records) == ((3, 3), 0, -1, 3) else 3)
 PY
-"$python" "$work/ask.py" "127.0.0.1:$port" || changed "other offsets than those above"
+"$python" "$work/ask.py" "$servers" || changed "other offsets than those above"

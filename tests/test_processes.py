@@ -385,6 +385,14 @@ def test_a_file_at_which_workers_die_is_given_up_the_third_time_and_is_alone_in_
 # Hostile load
 
 
+async def answer_of(reader: asyncio.StreamReader) -> bytes:
+    """The head of the next answer on a connection, whose body is read as well."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = re.search(rb"(?i)content-length: *([0-9]+)", head)
+    await reader.readexactly(int(length[1]) if length else 0)
+    return head
+
+
 async def test_ten_thousand_hostile_requests_make_no_thousands_of_series(system: System) -> None:
     def request(n: int) -> bytes:
         chats, events = ("/v1/chats", f"/v1/chats/c_{n}"), ("/v1/events", "/schemas/ids/9")
@@ -399,9 +407,7 @@ async def test_ten_thousand_hostile_requests_make_no_thousands_of_series(system:
             if writer is None or reader is None or reader.at_eof():
                 reader, writer = await asyncio.open_connection("127.0.0.1", system.ports["api"])
             writer.write(request(n))
-            head = await reader.readuntil(b"\r\n\r\n")
-            length = re.search(rb"(?i)content-length: *([0-9]+)", head)
-            await reader.readexactly(int(length[1]) if length else 0)
+            await answer_of(reader)
         assert writer is not None
         writer.close()
 
@@ -468,10 +474,7 @@ async def test_two_thousand_watchers_leave_reads_alone_and_all_see_the_end(syste
         for _ in range(200):
             began = time.monotonic()
             writer.write(f"GET /v1/chats/{chat_id} {head}".encode())
-            answer = await reader.readuntil(b"\r\n\r\n")
-            length = re.search(rb"(?i)content-length: *([0-9]+)", answer)
-            assert b" 200 " in answer and length
-            await reader.readexactly(int(length[1]))
+            assert b" 200 " in await answer_of(reader)
             took.append(time.monotonic() - began)
         writer.close()
         edge = {place.laddr.port for one in tree(system.running["edge"].pid) for place in one.net_connections("tcp")}

@@ -77,18 +77,17 @@ def measure_rolling(
     from cli.bench.table import report
     from cli.errors import Failed
 
-    found, rows = measure(
-        Plan(rate, kafka, redis, hanging, transaction, uploads), lambda text: typer.echo(text, err=True)
-    )
-    told = report("rolling", rows)
+    plan = Plan(rate, kafka, redis, hanging, transaction, uploads)
+    outcome, rows = measure(plan, lambda text: typer.echo(text, err=True))
+    summary = report("rolling", rows)
     if as_json:
-        typer.echo(json.dumps(told, indent=2))
+        typer.echo(json.dumps(summary, indent=2))
     else:
-        typer.echo(f"on {told['machine']}: {found.events} events, {found.uploads} uploads of 100 MB, {found.passed_on} requests "
-                   f"passed on to another edge, {found.refused} answered 503 by all")  # fmt: skip
-        for row in told["rows"]:
+        typer.echo(f"on {summary['machine']}: {outcome.events} events, {outcome.uploads} uploads of 100 MB, "
+                   f"{outcome.passed_on} requests passed on to another edge, {outcome.refused} answered 503 by all")  # fmt: skip
+        for row in summary["rows"]:
             typer.echo(f"{row['workload']:<50} {row['median']:>10} {row['unit']:<3} of {row['values']}")
-    if why := wrong(found):
+    if why := wrong(outcome):
         raise Failed(why)
 
 

@@ -25,10 +25,10 @@ from config.keys import new_user, token
 
 KINDS = {"projector": 2, "tables": 3, "analysis": 1, "edge": 2}  # how many of each, in the order they start
 WORDS = {"edge": ("api",)} | {kind: ("worker", kind) for kind in KINDS if kind != "edge"}
-GRACE = 60.0  # seconds that a process has to end when it is asked
+GRACE = 60.0  # seconds that a process has to end after SIGTERM
 PROBE = 10.0  # seconds between two looks at whether a process lives (helm/templates/_helpers.tpl)
 PROBES = 6  # failed ones, one after the other, at which Kubernetes starts it anew
-OUT = 1.0  # seconds from when no request is passed on to an edge until it is told to end
+OUT = 1.0  # seconds without requests before an edge gets its SIGTERM
 AGAIN = 0.2  # seconds between two rounds over the edges
 DRAIN = 20  # seconds that an edge has for what is under way
 
@@ -49,14 +49,14 @@ class Member(Part):
         }
         ready = f"http://127.0.0.1:{self.health}/readyz"
         super().__init__(Child(f"{kind}-{number}", command(*WORDS[kind]), ready), logs, environment | own)
-        self.asked = False  # whether its end is our doing
+        self.watched = False  # whether it has to live: not while we end and begin it
 
     def lives(self) -> bool:
         return answers(f"http://127.0.0.1:{self.health}/healthz")
 
     def end(self) -> float:
-        """Asks it to end. Returns the seconds it took; raises Failed unless it ended by itself, in order."""
-        self.asked, began = True, time.monotonic()
+        """Sends SIGTERM. Returns the seconds until it ended; raises Failed unless it did so in time and with code 0."""
+        self.watched, began = False, time.monotonic()
         process = self._process
         assert process is not None  # noqa: S101 - it was started
         process.terminate()
@@ -72,11 +72,11 @@ class Member(Part):
 
     def begin(self) -> None:
         self.spawn()
-        self.asked = False
+        self.watched = True
 
 
 class Fleet:
-    """Started, asked and stopped as a whole."""
+    """All processes, their broker and their Redis server."""
 
     def __init__(self, folder: Path) -> None:
         logs = folder / "logs"
@@ -163,11 +163,11 @@ class Restarts(threading.Thread):
                 self._look(member)
 
     def _look(self, member: Member) -> None:
-        if member.asked:
+        if not member.watched:
             self._dead[member.name] = 0
         elif not member.running:
             self.found.append(f"{member.name} ended by itself")
-            member.asked = True  # it is counted once
+            member.watched = False  # it is counted once
         else:
             self._dead[member.name] = 0 if member.lives() else self._dead[member.name] + 1
             if self._dead[member.name] == PROBES:
@@ -179,8 +179,8 @@ class Front:
 
     def __init__(self, ports: list[int]) -> None:
         self.out: set[int] = set()  # edges that are not in service
-        self.taken, self.refused, self.failed = 0, 0, list[str]()
-        self.passed_on = 0  # answers 503, or nobody listening, after which another edge was asked
+        self.refused, self.failed = 0, list[str]()
+        self.passed_on = 0  # requests that an edge took after another had answered 503, or did not listen
         self._ports, self._turn, self._lock = ports, itertools.cycle(range(len(ports))), threading.Lock()
         limits = httpx.Limits(max_connections=200, max_keepalive_connections=50)
         self._client = httpx.Client(timeout=120, limits=limits)
@@ -190,21 +190,23 @@ class Front:
         first, headers = next(self._turn), {"Authorization": f"Bearer {person.bearer}", **headers}
         ports = [port for port in self._ports[first:] + self._ports[:first] if port not in self.out]
         for n, port in enumerate(ports):
-            content = body() if callable(body) else body
-            url = f"http://127.0.0.1:{port}{path}"
+            request = self._client.build_request(
+                method, f"http://127.0.0.1:{port}{path}", content=body() if callable(body) else body, headers=headers
+            )
             try:
-                answer = self._client.request(method, url, content=content, headers=headers)
+                answer = self._client.send(request)
             except httpx.ConnectError:
-                answer = None
+                continue
             except httpx.HTTPError as broken:
                 self._failed(f"{method} {path}: {broken!r}")
                 return None
-            if answer is not None and answer.status_code != 503:
-                if answer.status_code >= 400 and answer.status_code not in (404, 412):
-                    self._failed(f"{method} {path}: {answer.status_code} {answer.text[:200]}")
-                with self._lock:
-                    self.taken, self.passed_on = self.taken + 1, self.passed_on + (n > 0)
-                return answer
+            if answer.status_code == 503:
+                continue
+            if answer.is_error and answer.status_code not in (404, 412):
+                self._failed(f"{method} {path}: {answer.status_code} {answer.text[:200]}")
+            with self._lock:
+                self.passed_on += n > 0
+            return answer
         with self._lock:
             self.refused += 1
         time.sleep(AGAIN)

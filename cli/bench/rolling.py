@@ -1,6 +1,6 @@
 """What an operator does to a Soulfra at work, and what happens to it: polite restarts of every process in turn, a long time
 without Kafka, without Redis, with a Redis that hangs, and behind a transaction that somebody leaves open. All of it while
-events, reads and large uploads come; afterwards each person's total is compared with what was taken from them."""
+events, reads and large uploads come; afterwards each person's total is compared with what was accepted."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from cli.bench import exports
+from cli.bench.faults import reader
 from cli.bench.fleet import KINDS, Fleet, Front, Member, Person
 from cli.bench.table import Row
 from cli.local.mend import mend_at
@@ -65,7 +66,7 @@ class Outage(NamedTuple):
     """What one outage came to."""
 
     name: str
-    end: float  # the slowest end of a process that was asked during it, seconds
+    end: float  # seconds from SIGTERM to the end, of the slowest process
     ready: float  # seconds until all processes were ready again
 
 
@@ -76,7 +77,7 @@ class Outcome(NamedTuple):
     lost: int
     doubled: int
     uploads: int
-    uploads_lost: int  # taken, and never analysed
+    uploads_lost: int  # accepted, and never analysed
     failed: list[str]  # answers that are neither good nor "not now, send it again"
     restarts: list[str]  # what Kubernetes would have started anew
     passed_on: int
@@ -93,14 +94,11 @@ class Watch(threading.Thread):
 
     def __init__(self, bootstrap: str, partitions: int) -> None:
         super().__init__(daemon=True)
-        self.late, self.slowest, self.counted = 0, 0.0, 0
+        self.late, self.slowest = 0, 0.0
         self._lock = threading.Lock()
         self._next: dict[int, tuple[int, float]] = dict.fromkeys(range(partitions), (0, 0.0))
         self._sent: dict[int, deque[tuple[int, float]]] = defaultdict(deque)
-        self._consumer = Consumer({
-            "bootstrap.servers": bootstrap, "group.id": "bench-watch", "enable.auto.commit": False, "log_level": 0,
-            "isolation.level": "read_committed", "fetch.queue.backoff.ms": 5, "fetch.wait.max.ms": 50,
-        })  # fmt: skip
+        self._consumer = reader(bootstrap)
         self._consumer.assign([TopicPartition(USAGE_ROWS.changelog, n, 0) for n in range(partitions)])
         self.start()
 
@@ -131,7 +129,6 @@ class Watch(threading.Thread):
                     self._sent[position.partition].append((position.offset, at))
 
     def _count(self, seconds: float) -> None:
-        self.counted += 1
         self.late += seconds > LATE
         self.slowest = max(self.slowest, seconds)
 
@@ -162,8 +159,8 @@ class Owners(threading.Thread):
                 self._look()
 
     def _look(self) -> None:
-        [asked] = self._admin.describe_consumer_groups([TABLES_APP], request_timeout=2).values()
-        for member in asked.result().members:
+        group = self._admin.describe_consumer_groups([TABLES_APP], request_timeout=2)[TABLES_APP].result()
+        for member in group.members:
             for place in member.assignment.topic_partitions if member.assignment else ():
                 if place.topic == USAGE.name:
                     before, self._owner[place.partition] = self._owner.get(place.partition), member.member_id
@@ -171,12 +168,12 @@ class Owners(threading.Thread):
 
 
 class Load:
-    """Events, reads and uploads, each in threads of its own, until it is told to stop."""
+    """Events, reads and uploads, each in threads of its own, until `stop`."""
 
     def __init__(self, plan: Plan, fleet: Fleet, watch: Watch, files: list[Path]) -> None:
         self.plan, self.fleet, self.front, self.watch = plan, fleet, fleet.front, watch
         self.people = [fleet.person() for _ in range(PEOPLE)]
-        self.taken: dict[str, int] = defaultdict(int)  # events, by person
+        self.accepted: dict[str, int] = defaultdict(int)  # events, by person
         self.chats: list[tuple[Person, str]] = []
         self.reads: list[float] = []
         self.over = threading.Event()
@@ -193,7 +190,7 @@ class Load:
             thread.join(SETTLED)
 
     def _events(self) -> None:
-        """What was not taken is sent again before the next: nothing is left out."""
+        """What was not accepted is sent again before the next: nothing is left out."""
         writer, began = self.people[0], time.monotonic()
         n = 0
         while not self.over.is_set():
@@ -216,11 +213,11 @@ class Load:
         body, kind = json.dumps(batch).encode(), "application/cloudevents-batch+json"
         answer = self.front.send(writer, "POST", "/v1/events", body, **{"Content-Type": kind})
         verdicts = answer.json().get("verdicts", []) if answer is not None else []
-        taken = {verdict["id"]: verdict["position"] for verdict in verdicts if verdict["status"] == "accepted"}
+        positions = {verdict["id"]: verdict["position"] for verdict in verdicts if verdict["status"] == "accepted"}
         for event in batch:
-            self.taken[event["subject"]] += event["id"] in taken
-        self.watch.sent([Position.parse(position) for position in taken.values()], first)
-        return [event for event in batch if event["id"] not in taken]
+            self.accepted[event["subject"]] += event["id"] in positions
+        self.watch.sent([Position.parse(position) for position in positions.values()], first)
+        return [event for event in batch if event["id"] not in positions]
 
     def _reads(self) -> None:
         n = 0
@@ -238,7 +235,7 @@ class Load:
         self._threads += begun
 
     def _upload(self, file: Path) -> None:
-        """Again until it is taken."""
+        """Tries again until it is accepted."""
         person, answer = self.fleet.person(), None
         while answer is None and not self.over.is_set():
             answer = self.front.send(person, "POST", "/v1/chats", lambda: self._paced(file))
@@ -298,9 +295,10 @@ class Run:
         member.begin()
         ready = self.fleet.back(member)
         time.sleep(REST)
-        told = Restart(member.name, round(ended, 1), round(ready, 1), self.watch.late - late, self.owners.moved - moved)
-        self.say(f"restarted {told}")
-        return told
+        late, moved = self.watch.late - late, self.owners.moved - moved
+        restart = Restart(member.name, round(ended, 1), round(ready, 1), late, moved)
+        self.say(f"restarted {restart}")
+        return restart
 
     def _outages(self) -> Iterator[tuple[str, float, Callable[[], Any], Callable[[], Any]]]:
         kafka, valkey, plan = self.fleet.kafka, self.fleet.valkey, self.plan
@@ -328,23 +326,23 @@ class Run:
     def _outage(
         self, load: Load, name: str, seconds: float, begin: Callable[[], Any], end: Callable[[], Any]
     ) -> Outage:
-        """One process of each kind is asked to end in the middle of it, and started again; uploads begin before."""
+        """In the middle of it one process of each kind gets SIGTERM and is started again; uploads begin before."""
         self.say(f"{name}, for {seconds:.0f} s …")
         until = time.monotonic() + seconds
         begin()
         load.upload()
         time.sleep(seconds / 2)
-        asked = [self.fleet.of(kind)[0] for kind in KINDS]
-        ended = max(self.fleet.end(member) for member in asked)
-        for member in asked:
+        members = [self.fleet.of(kind)[0] for kind in KINDS]
+        ended = max(self.fleet.end(member) for member in members)
+        for member in members:
             member.begin()
         time.sleep(max(0.0, until - time.monotonic()))
         end()
         ready = self.fleet.until_ready()
         self.fleet.front.out.clear()
-        told = Outage(name, round(ended, 1), round(ready, 1))
-        self.say(f"{told}, {len(self.fleet.restarts.found)} restarts so far")
-        return told
+        outage = Outage(name, round(ended, 1), round(ready, 1))
+        self.say(f"{outage}, {len(self.fleet.restarts.found)} restarts so far")
+        return outage
 
     def _outcome(
         self, load: Load, rolled: list[Restart], outages: list[Outage], slowest: float, reads: list[float]
@@ -360,9 +358,9 @@ class Run:
             time.sleep(1)
         front = load.front
         return Outcome(
-            sum(load.taken.values()),
-            sum(max(0, load.taken[user] - n) for user, n in counted.items()),
-            sum(max(0, n - load.taken[user]) for user, n in counted.items()),
+            sum(load.accepted.values()),
+            sum(max(0, load.accepted[user] - n) for user, n in counted.items()),
+            sum(max(0, n - load.accepted[user]) for user, n in counted.items()),
             len(load.chats),
             len(unread),
             front.failed,
@@ -380,38 +378,38 @@ class Run:
 def measure(plan: Plan, say: Callable[[str], None]) -> tuple[Outcome, list[Row]]:
     """Runs it in a folder of its own. Takes the time of the outages and about three minutes more."""
     with tempfile.TemporaryDirectory(prefix="soulfra-rolling-", ignore_cleanup_errors=True) as folder:
-        found = Run(plan, Path(folder), say).go()
-    return found, rows(found)
+        outcome = Run(plan, Path(folder), say).go()
+    return outcome, tabulated(outcome)
 
 
-def rows(found: Outcome) -> list[Row]:
-    told = [
-        Row("events lost", "soulfra", "", [found.lost]),
-        Row("events doubled", "soulfra", "", [found.doubled]),
-        Row("uploads lost", "soulfra", "", [found.uploads_lost]),
-        Row("requests failed", "soulfra", "", [len(found.failed)]),
-        Row("processes that Kubernetes would have restarted", "soulfra", "", [len(found.restarts)]),
-        Row("transactions that the broker left hanging", "soulfra", "", [found.hanging]),
-        Row("event sent until counted, slowest", "soulfra", "s", [found.slowest]),
-        Row("reads, 99 of 100", "soulfra", "s", [round(found.reads[len(found.reads) * 99 // 100], 3)]),
+def tabulated(outcome: Outcome) -> list[Row]:
+    rows = [
+        Row("events lost", "soulfra", "", [outcome.lost]),
+        Row("events doubled", "soulfra", "", [outcome.doubled]),
+        Row("uploads lost", "soulfra", "", [outcome.uploads_lost]),
+        Row("requests failed", "soulfra", "", [len(outcome.failed)]),
+        Row("processes that Kubernetes would have restarted", "soulfra", "", [len(outcome.restarts)]),
+        Row("transactions that the broker left hanging", "soulfra", "", [outcome.hanging]),
+        Row("event sent until counted, slowest", "soulfra", "s", [outcome.slowest]),
+        Row("reads, 99 of 100", "soulfra", "s", [round(outcome.reads[len(outcome.reads) * 99 // 100], 3)]),
     ]
     for kind in reversed(KINDS):
-        of = [one for one in found.rolled if one.name.startswith(kind)]
-        told += [
+        of = [one for one in outcome.rolled if one.name.startswith(kind)]
+        rows += [
             Row(f"restart of {kind}: end", "soulfra", "s", [one.end for one in of]),
             Row(f"restart of {kind}: ready", "soulfra", "s", [one.ready for one in of]),
             Row(f"restart of {kind}: events later than {LATE:.0f} s", "soulfra", "", [one.late for one in of]),
             Row(f"restart of {kind}: partitions moved", "soulfra", "", [one.moved for one in of]),
         ]
-    for outage in found.outages:
-        told.append(Row(f"{outage.name}: slowest end", "soulfra", "s", [outage.end]))
-        told.append(Row(f"{outage.name}: all ready again", "soulfra", "s", [outage.ready]))
-    return told
+    for outage in outcome.outages:
+        rows.append(Row(f"{outage.name}: slowest end", "soulfra", "s", [outage.end]))
+        rows.append(Row(f"{outage.name}: all ready again", "soulfra", "s", [outage.ready]))
+    return rows
 
 
-def wrong(found: Outcome) -> str:
+def wrong(outcome: Outcome) -> str:
     """What must not be, as a sentence; empty when all is well."""
-    bad = [*found.failed[:5], *found.restarts[:5]]
-    if found.lost or found.doubled or found.uploads_lost:
-        bad.append(f"lost {found.lost} events and {found.uploads_lost} uploads, doubled {found.doubled} events")
+    bad = [*outcome.failed[:5], *outcome.restarts[:5]]
+    if outcome.lost or outcome.doubled or outcome.uploads_lost:
+        bad.append(f"lost {outcome.lost} events and {outcome.uploads_lost} uploads, doubled {outcome.doubled} events")
     return "; ".join(bad)

@@ -72,6 +72,16 @@ kafka_node() {
     { cat "$work/format-$id.txt" >&2; exit 1; }
 }
 
+# kafka_alone [GROUP:ARTIFACT:VERSION...]: one node of Kafka 4.3.1, which may still be starting, at $servers; $jars has these packages, too.
+kafka_alone() {
+  local port controller
+  java_packages "$@" org.apache.kafka:kafka_2.13:4.3.1 org.apache.logging.log4j:log4j-slf4j-impl:2.25.4
+  read -r port controller <<<"$(free_port) $(free_port)"
+  kafka_node 1 broker,controller "$port" "$controller"
+  kafka_start 1
+  servers=127.0.0.1:$port
+}
+
 # kafka_start ID: starts the node; its process id is $started_pid, its log $work/node-ID.txt.
 kafka_start() {
   java "${java_flags[@]}" -cp "$jars" kafka.Kafka "$work/node-$1.properties" >>"$work/node-$1.txt" 2>&1 &
