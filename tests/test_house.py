@@ -118,7 +118,10 @@ def test_a_finding_runs_by_itself_states_its_versions_and_is_listed(script: Path
     missing = [part for part in ("Seen on", "Behaviour.", "Output seen", "Surprising") if part not in head]
     assert os.access(script, os.X_OK) and not missing
     assert re.search(r"^# Versions?: .*\d+\.\d+\.\d+", head, re.MULTILINE)
-    assert re.search(r"^(python|java)_packages .*[=:]\d+\.\d+", text, re.MULTILINE) or "=${1:-" in text
+    assert (
+        re.search(r"^(python_packages|java_packages|kafka_alone) .*[=:]\d+\.\d+", text, re.MULTILINE)
+        or "=${1:-" in text
+    )
     assert re.search(r"^within \d+ ", text, re.MULTILINE)
     assert f"`{script.name}`" in (ROOT / "findings" / "README.md").read_text()
 

@@ -456,9 +456,14 @@ async def test_two_thousand_watchers_leave_reads_alone_and_all_see_the_end(syste
 
         async def watch() -> None:
             nonlocal left
-            reader, writer = await asyncio.open_connection("127.0.0.1", system.ports["api"])
-            writer.write(f"GET /v1/chats/{chat_id}/progress {head}".encode())
-            assert b" 200 " in await reader.readline()
+            while True:
+                reader, writer = await asyncio.open_connection("127.0.0.1", system.ports["api"])
+                writer.write(f"GET /v1/chats/{chat_id}/progress {head}".encode())
+                if b" 503 " not in (answer := await reader.readline()):
+                    break
+                writer.close()  # on a busy machine they are too many for one moment, and are asked to come again
+                await asyncio.sleep(1)
+            assert b" 200 " in answer
             left -= 1
             if not left:
                 all_begun.set()
@@ -466,23 +471,24 @@ async def test_two_thousand_watchers_leave_reads_alone_and_all_see_the_end(syste
             saw.append(time.monotonic())
             writer.close()
 
-        watching = [asyncio.ensure_future(watch()) for _ in range(WATCHERS)]
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(2 * PATIENCE), asyncio.TaskGroup() as watching:
+            for _ in range(WATCHERS):
+                watching.create_task(watch())
             await all_begun.wait()
-        took = []
-        reader, writer = await asyncio.open_connection("127.0.0.1", system.ports["api"])
-        for _ in range(200):
-            began = time.monotonic()
-            writer.write(f"GET /v1/chats/{chat_id} {head}".encode())
-            assert b" 200 " in await answer_of(reader)
-            took.append(time.monotonic() - began)
-        writer.close()
-        edge = {place.laddr.port for one in tree(system.running["edge"].pid) for place in one.net_connections("tcp")}
-        connections = [one for one in system.redis.client_list() if int(one["addr"].rpartition(":")[2]) in edge]
-        ended = time.monotonic()
-        system.redis.xadd(key, {"stage": "done", "share": "1.0"})
-        async with asyncio.timeout(PATIENCE):
-            await asyncio.gather(*watching)
+            took = []
+            reader, writer = await asyncio.open_connection("127.0.0.1", system.ports["api"])
+            for _ in range(200):
+                began = time.monotonic()
+                writer.write(f"GET /v1/chats/{chat_id} {head}".encode())
+                assert b" 200 " in await answer_of(reader)
+                took.append(time.monotonic() - began)
+            writer.close()
+            edge = {
+                place.laddr.port for one in tree(system.running["edge"].pid) for place in one.net_connections("tcp")
+            }
+            connections = [one for one in system.redis.client_list() if int(one["addr"].rpartition(":")[2]) in edge]
+            ended = time.monotonic()
+            system.redis.xadd(key, {"stage": "done", "share": "1.0"})
         print(f"reads p99 {sorted(took)[197]:.3f} s, the last of {WATCHERS} saw the end after {max(saw) - ended:.2f} s, "
               f"{len(connections)} connections to Redis")  # fmt: skip
         assert 0 < len(connections) <= 20
