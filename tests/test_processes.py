@@ -306,6 +306,8 @@ def usage_event(user: str) -> dict[str, object]:
 def test_a_worker_tells_of_what_it_owns_and_of_nothing_else(system: System) -> None:
     group = {"group": TABLES_APP}
     everything = system.settings.kafka.partitions
+    system.ready("tables")
+    before = series(system, "tables", "soulfra_rebalances_total", **group)
     with contextlib.ExitStack() as stack:
         port = free_port()
         system.begin("tables", "second", SOULFRA_WORKER__INSTANCE="2", SOULFRA_TELEMETRY__TABLES_PORT=str(port))
@@ -327,7 +329,7 @@ def test_a_worker_tells_of_what_it_owns_and_of_nothing_else(system: System) -> N
             return False
 
         assert eventually(shared), partitions()
-        assert series(system, "tables", "soulfra_rebalances_total", **group)[0] >= 2
+        assert eventually(lambda: series(system, "tables", "soulfra_rebalances_total", **group) > before)
     assert eventually(
         lambda: len(series(system, "tables", "soulfra_consumer_lag_records", topic=USAGE.name, **group)) == everything
     )

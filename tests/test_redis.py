@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import subprocess
 import time
 from collections.abc import Iterator
@@ -29,6 +30,13 @@ from topics.place import partition_of
 SLOTS = 16384  # of a cluster
 # The client leaves connections to Sentinels open, and to nodes of which it learned the others.
 LEAVES_OPEN = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
+    """What a test left open is found in it, and not in whichever test the next collection falls."""
+    yield
+    gc.collect()
 
 
 @contextmanager
