@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import tempfile
 import threading
@@ -17,15 +18,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from confluent_kafka import KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
+import httpx
+from confluent_kafka import Producer, TopicPartition
 
 from cli.bench import exports
 from cli.bench.faults import reader
 from cli.bench.fleet import KINDS, Fleet, Front, Member, Person
 from cli.bench.table import Row
 from cli.local.mend import mend_at
-from topics import TABLES_APP, USAGE, USAGE_ROWS
+from topics import USAGE, USAGE_ROWS
 from topics.place import Position
 from topics.rows import RESERVED
 
@@ -139,32 +140,33 @@ class Watch(threading.Thread):
 
 
 class Owners(threading.Thread):
-    """Counts how often a partition of the usage topic gets another owner among the tables workers.
+    """Counts how often a partition of the usage topic gets another owner, as the tables workers tell it themselves.
 
-    It is over before Kafka goes away: librdkafka 2.16 may end the process whose questions about groups are then under way.
+    The Admin client is not asked for the group: librdkafka 2.16 may end the process while a coordinator does not answer.
     """
 
     EVERY = 0.25  # seconds
+    LAG = re.compile(
+        rf'^soulfra_consumer_lag_records{{.*partition="(\d+)",topic="{re.escape(USAGE.name)}"', re.MULTILINE
+    )
 
-    def __init__(self, bootstrap: str) -> None:
+    def __init__(self, members: list[Member]) -> None:
         super().__init__(daemon=True)
         self.moved, self.over = 0, threading.Event()
-        self._owner: dict[int, str] = {}
-        self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+        self._members, self._owner = members, dict[str, str]()
         self.start()
 
     def run(self) -> None:
         while not self.over.wait(self.EVERY):
-            with suppress(KafkaException):
-                self._look()
+            for member in self._members:
+                with suppress(httpx.HTTPError):
+                    self._look(member)
 
-    def _look(self) -> None:
-        group = self._admin.describe_consumer_groups([TABLES_APP], request_timeout=2)[TABLES_APP].result()
-        for member in group.members:
-            for place in member.assignment.topic_partitions if member.assignment else ():
-                if place.topic == USAGE.name:
-                    before, self._owner[place.partition] = self._owner.get(place.partition), member.member_id
-                    self.moved += before not in (None, member.member_id)
+    def _look(self, member: Member) -> None:
+        told = httpx.get(f"http://127.0.0.1:{member.health}/metrics", timeout=WITHIN).text
+        for partition in self.LAG.findall(told):
+            before, self._owner[partition] = self._owner.get(partition), member.name
+            self.moved += before not in (None, member.name)
 
 
 class Load:
@@ -274,7 +276,7 @@ class Run:
         try:
             fleet.start()
             self.watch = Watch(fleet.kafka.bootstrap, fleet.settings.kafka.partitions)
-            self.owners = Owners(fleet.kafka.bootstrap)
+            self.owners = Owners(fleet.of("tables"))
             load = Load(self.plan, fleet, self.watch, files)
             load.start()
             time.sleep(REST)

@@ -7,15 +7,11 @@ import subprocess
 from base64 import urlsafe_b64encode
 from pathlib import Path
 from string import Template
-from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from cli.errors import Failed
 from cli.local.children import Process, listens, must_be_free
 from cli.local.java import jars, java
-
-if TYPE_CHECKING:
-    from confluent_kafka.admin import AdminClient
 
 PACKAGED = Path(__file__).parents[1] / "kafka"
 HEAP = ["-Xmx512m", "-Xms128m"]
@@ -97,25 +93,19 @@ class Kafka(Process):
 
 
 def serves(bootstrap: str, seconds: float = 2.0) -> bool:
-    """Whether a cluster describes itself and its group coordinators answer."""
-    from confluent_kafka import KafkaException
-    from confluent_kafka.admin import AdminClient
+    """Whether a cluster describes itself and its group coordinators answer.
 
-    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0}, logger=logging.getLogger("silent"))
+    The offsets of a group nobody has make the broker create and load its topic of offsets. A consumer asks for them: the Admin
+    client's questions about groups may end the whole process (librdkafka 2.16) while a coordinator cannot answer in time.
+    """
+    from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+    silent = {"bootstrap.servers": bootstrap, "log_level": 0, "logger": logging.getLogger("silent")}
+    consumer = Consumer(silent | {"group.id": "soulfra-ready"})
     try:
-        admin.describe_cluster(request_timeout=seconds).result()
-        return _coordinates(admin, seconds)
+        consumer.list_topics(timeout=seconds)
+        return all(one.error is None for one in consumer.committed([TopicPartition("soulfra-ready", 0)], seconds))
     except KafkaException:
         return False
-
-
-def _coordinates(admin: AdminClient, seconds: float) -> bool:
-    """Describing a group nobody has makes the broker create and load its offsets topic."""
-    from confluent_kafka import KafkaError, KafkaException
-
-    asked = admin.describe_consumer_groups(["soulfra-ready"], request_timeout=seconds)
-    try:
-        asked["soulfra-ready"].result()
-    except KafkaException as answer:
-        return bool(answer.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND)
-    return True
+    finally:
+        consumer.close()
