@@ -138,6 +138,9 @@ async def drained(app: engine.App, topics: Topics, name: str, events: int) -> No
 
 
 def committed(app: engine.App, topics: Topics, name: str) -> int:
+    """Events of a topic whose commit has succeeded; 0 while one is under way, or after one that failed."""
+    if not app.consumer.commits.settled:
+        return 0
     return sum(shard.committed.get(topics[name], 0) for shard in app.consumer.work.shards.values())
 
 

@@ -102,9 +102,10 @@ def test_brokers_that_notice_a_death_late_are_named_with_the_setting(system: Sys
     assert slow(admin(system.settings.kafka)) == []
     with Kafka(tmp_path / "kafka", free_port(), free_port(), paced=False) as broker:
         sentences = slow(admin(system.settings.kafka.model_copy(update={"bootstrap": broker.bootstrap})))
-    assert len(sentences) == 2
+    assert len(sentences) == 3
     assert "for 45 s" in sentences[0] and "group.consumer.session.timeout.ms is 45000" in sentences[0]
-    assert "transaction.abort.timed.out.transaction.cleanup.interval.ms is 10000" in sentences[1]
+    assert "for 5 s" in sentences[1] and "group.consumer.heartbeat.interval.ms is 5000" in sentences[1]
+    assert "transaction.abort.timed.out.transaction.cleanup.interval.ms is 10000" in sentences[2]
 
 
 def test_a_broker_that_is_away_is_named(system: System) -> None:

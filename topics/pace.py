@@ -1,4 +1,4 @@
-"""Which settings of the brokers make the recovery from a death slow. They are the operator's to set: we only say so."""
+"""Which settings of the brokers make a hand-over, or the recovery from a death, slow. They are the operator's to set: we only say so."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ class Pace(NamedTuple):
 PACES = (
     Pace("broker.session.timeout.ms", 10_000, "partitions of a broker that died have no leader"),
     Pace("group.consumer.session.timeout.ms", 10_000, "partitions of a worker that was killed are read by nobody"),
+    Pace("group.consumer.heartbeat.interval.ms", 1_000, "partitions that a worker hands over are read by nobody"),
     Pace(
         "transaction.abort.timed.out.transaction.cleanup.interval.ms",
         5_000,

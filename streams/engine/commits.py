@@ -95,6 +95,11 @@ class Commits:
             return True
 
     @property
+    def settled(self) -> bool:
+        """Whether all that was cut is committed: no commit is under way, and the newest one did not fail."""
+        return self.last + 1 == self.next
+
+    @property
     def _patience(self) -> float | None:
         """Seconds for a commit: the broker gives a transaction up after its time-out, so waiting longer is in vain."""
         return self.options.transaction_timeout + GRACE if self.exactly else None

@@ -228,13 +228,13 @@ class Consumer(Service, ConsumerT):
         return max(0, shard.next.get(topic, 0)) if shard is not None else 0
 
     def committed_all(self) -> bool:
-        """Whether nothing that was handed out is left to do or to commit."""
+        """Whether nothing that was handed out is left to do or to commit, or is being committed."""
         moved = any(
             shard.committed.get(topic) != end
             for shard in self.work.shards.values()
             for topic, end in shard.next.items()
         )
-        return not moved and not any(lane.pending for lane in self.work.lanes.values())
+        return self.commits.settled and not moved and not any(lane.pending for lane in self.work.lanes.values())
 
     async def position(self, tp: TP) -> int | None:
         return self.next_of(tp.topic, tp.partition)

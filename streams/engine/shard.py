@@ -81,7 +81,7 @@ class Shard:
         self.outputs: list[Output] = []
         self.stored: list[Position] = [NOWHERE] * len(self.rows)  # by table, as the changelog has it
         self.next: dict[str, int] = {}  # by source topic: everything below is in the rows
-        self.committed: dict[str, int] = {}
+        self.committed: dict[str, int] = {}  # by source topic: what was cut last, its commit may be under way
         self.ids: dict[str, str] = {}
         self.at: datetime | None = None
 

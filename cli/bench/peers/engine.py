@@ -40,7 +40,6 @@ async def measured(run: Asked, group: str) -> None:
         await done(app, watch, run.seconds + PATIENCE)
         while not app.consumer.committed_all():
             await app.consumer.commit()
-        await app.consumer.commits.under_way()
         watch.committed()
         if delays:
             cut = statistics.quantiles(delays, n=100)
