@@ -33,10 +33,11 @@ class Progress:
     async def run(self) -> None:
         while True:
             await asyncio.sleep(LOOK)
+            self._measure_ownership()
             try:
                 ends = await asyncio.to_thread(self.app.consumer.ends, list(self.app.consumer.work.lanes))
             except KafkaException as away:
-                log.debug("the ends of the partitions are not known (%s)", away)
+                log.info("the ends of the partitions are not known (%s)", away)
                 self._seen.clear()  # while nothing can be read, nobody stands still
             else:
                 self.measure(ends)
@@ -45,7 +46,6 @@ class Progress:
         """`ends` are last stable offsets: what stands behind an open transaction of somebody is not there to be read."""
         now, consumer = time.monotonic(), self.app.consumer
         owned = consumer.assignment()
-        metrics.ASSIGNED.labels(self._group).set(len(owned))
         current = {place: end for place, end in ends.items() if place in owned and place in consumer.work.lanes}
         for place, end in current.items():
             next = consumer.next_of(*place)
@@ -62,10 +62,10 @@ class Progress:
         self._published = set(current)
         waiting = current.keys() - consumer.ownership.halted.keys()  # a restart would not help those that are paused
         self._seen = {place: seen for place, seen in self._seen.items() if place in waiting}
-        self._measure_ownership()
 
     def _measure_ownership(self) -> None:
         owner = self.app.consumer.ownership
+        metrics.ASSIGNED.labels(self._group).set(len(owner.owned))
         halted = Counter(topic for topic, _ in owner.halted)
         for topic in owner.topics:
             metrics.PAUSED.labels(self._group, topic).set(halted[topic])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from typing import Any
 
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from config import Kafka, metrics
@@ -96,3 +98,17 @@ def reader(kafka: Kafka, name: str, group: str) -> Configuration:
 
 def admin(kafka: Kafka) -> AdminClient:
     return AdminClient(client(kafka, "admin") | {"socket.timeout.ms": 10_000})
+
+
+def answers(question: Callable[[float], Mapping[Any, Future[Any]]], within: float, again: int = 2) -> dict[Any, Any]:
+    """What is answered to an Admin client's question, by what was asked for; it is told how many seconds it has each time.
+
+    It is put again where that was not enough: a client that missed a change of its connections waits for the next, in vain
+    (librdkafka 2.16, on a busy machine: "Failed while waiting for controller"). Raises KafkaException.
+    """
+    try:
+        return {of: answer.result() for of, answer in question(within).items()}
+    except KafkaException as away:
+        if not again or away.args[0].code() != KafkaError._TIMED_OUT:
+            raise
+    return answers(question, within, again - 1)

@@ -14,13 +14,14 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 from config import Kafka, Settings
 from config.keys import installation_id
 from topics import INSTALLATION, everything, installation
-from topics.broker import admin, refusals
+from topics.broker import admin, answers, refusals
 from topics.installation import Unread
 from topics.pace import slow
 
 log = logging.getLogger("soulfra.topics")
 
 WITHIN = 15.0  # seconds for one request to the broker
+ANSWER = 5.0  # seconds for an answer that is asked for again
 Action = Literal["create", "configure", "record", "claim", "refuse"]
 
 
@@ -113,8 +114,9 @@ def check(settings: Settings, within: float = WITHIN) -> dict[str, str]:
 
 def topic_ids(broker: AdminClient, names: list[str]) -> dict[str, str]:
     """The broker's own id of each topic: a recreated topic has another one."""
-    described = broker.describe_topics(TopicCollection(names), request_timeout=WITHIN)
-    return {name: str(future.result().topic_id) for name, future in described.items()}
+    topics = TopicCollection(names)
+    described = answers(lambda seconds: broker.describe_topics(topics, request_timeout=seconds), ANSWER)
+    return {name: str(topic.topic_id) for name, topic in described.items()}
 
 
 def _claiming(id: str) -> Step:
@@ -167,9 +169,9 @@ def _configured(broker: AdminClient, names: list[str]) -> dict[str, dict[str, st
     resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
     if not resources:
         return {}
-    answers = broker.describe_configs(resources, request_timeout=WITHIN)
     try:
-        return {of.name: {key: entry.value for key, entry in answer.result().items()} for of, answer in answers.items()}
+        told = answers(lambda seconds: broker.describe_configs(resources, request_timeout=seconds), ANSWER)
+        return {of.name: {key: entry.value for key, entry in entries.items()} for of, entries in told.items()}
     except KafkaException as away:
         raise Away(f"the broker does not say how the topics are: {away.args[0].str()}; run it again") from None
 

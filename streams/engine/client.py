@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from functools import cached_property
 from typing import Any
 
@@ -18,6 +19,7 @@ from streams.engine.recovery import Place
 log = logging.getLogger("soulfra.engine")
 
 WITHIN = 10.0  # seconds for one question
+GRACE = 5.0  # seconds more after which the client itself has forgotten it
 Configuration = dict[str, Any]
 
 
@@ -110,8 +112,8 @@ class Cluster:
         end = OffsetSpec.latest()  # type: ignore[no-untyped-call]
         isolation = IsolationLevel.READ_COMMITTED if stable else IsolationLevel.READ_UNCOMMITTED
         asked = {TopicPartition(topic, number): end for topic, number in places}
-        told = self._admin.list_offsets(asked, isolation_level=isolation, request_timeout=WITHIN)
-        return {(one.topic, one.partition): future.result().offset for one, future in told.items()}
+        told = self._answers(self._admin.list_offsets(asked, isolation_level=isolation, request_timeout=WITHIN))
+        return {(one.topic, one.partition): answer.offset for one, answer in told.items()}
 
     def committed(self, places: Sequence[Place]) -> Mapping[Place, int | None]:
         told = self._group.committed([TopicPartition(*place) for place in places], WITHIN) if places else []
@@ -122,7 +124,7 @@ class Cluster:
 
     def ids(self, topics: Sequence[str]) -> Mapping[str, str]:
         told = self._admin.describe_topics(TopicCollection(list(topics)), request_timeout=WITHIN) if topics else {}
-        return {topic: str(future.result().topic_id) for topic, future in told.items()}
+        return {topic: str(answer.topic_id) for topic, answer in self._answers(told).items()}
 
     def open(self, places: Sequence[Place]) -> Sequence[str]:
         try:
@@ -138,10 +140,25 @@ class Cluster:
         """Does nothing when it is there."""
         made = NewTopic(topic, partitions, replication, config=dict(config))
         try:
-            self._admin.create_topics([made], request_timeout=WITHIN)[topic].result()
+            self._answers(self._admin.create_topics([made], request_timeout=WITHIN))
         except KafkaException as refused:
             if refused.args[0].name() != "TOPIC_ALREADY_EXISTS":
                 raise
+
+    def _answers(self, asked: Mapping[Any, Future[Any]]) -> dict[Any, Any]:
+        """What is answered, by what was asked for. A client of which a question failed is not asked again.
+
+        One that missed a change of its connections waits for the next (librdkafka 2.16, on a busy machine), whatever time limit
+        was given.
+        """
+        try:
+            return {of: answer.result(WITHIN + GRACE) for of, answer in asked.items()}
+        except TimeoutError:
+            self.__dict__.pop("_admin", None)
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "the client does not answer")) from None
+        except KafkaException:
+            self.__dict__.pop("_admin", None)
+            raise
 
     def close(self) -> None:
         if "_group" in self.__dict__:
