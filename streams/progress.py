@@ -37,7 +37,7 @@ class Progress:
             try:
                 ends = await asyncio.to_thread(self.app.consumer.ends, list(self.app.consumer.work.lanes))
             except KafkaException as away:
-                log.info("the ends of the partitions are not known (%s)", away)
+                log.debug("the ends of the partitions are not known (%s)", away)
                 self._seen.clear()  # while nothing can be read, nobody stands still
             else:
                 self.measure(ends)

@@ -1,4 +1,4 @@
-"""Questions to Kafka that its client forgets: they are given up, and put again."""
+"""Admin requests that the client forgets: they are given up, and sent again."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ def test_one_that_timed_out_inside_the_client_is_put_again() -> None:
 
 @pytest.mark.parametrize(("code", "times"), [(KafkaError._TIMED_OUT, 3), (KafkaError.TOPIC_AUTHORIZATION_FAILED, 1)])
 def test_one_that_is_refused_is_not_and_no_more_than_twice(code: int, times: int) -> None:
-    asked: list[float] = []
+    limits: list[float] = []
 
     def question(seconds: float) -> dict[str, Future[Any]]:
-        asked.append(seconds)
+        limits.append(seconds)
         return {"it": failing(code)}
 
     with pytest.raises(KafkaException):
         answers(question, 5.0)
-    assert len(asked) == times
+    assert len(limits) == times
 
 
 def test_a_client_that_forgot_one_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,7 +46,7 @@ def test_a_client_that_forgot_one_is_not_asked_again(monkeypatch: pytest.MonkeyP
     cluster = client.Cluster(NOWHERE, "group")
     before = cluster._admin
     with pytest.raises(KafkaException, match="does not answer"):
-        cluster._answers({"it": Future()})
+        cluster._answers(lambda _: {"it": Future()})
     assert cluster._admin is not before
     before = cluster._admin
     with pytest.raises(KafkaException):

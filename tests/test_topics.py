@@ -21,15 +21,15 @@ pytestmark = pytest.mark.kafka
 
 
 def refused(*words: str, **settings: str) -> str:
-    """What is said, by the command or the process; it is run again where it asks for that."""
+    """The message with which a command or process refuses; it is run again where the message asks for that."""
 
-    def said() -> str:
+    def output() -> str:
         done = subprocess.run([sys.executable, "-m", "cli", *words], capture_output=True, text=True, timeout=PATIENCE,
                               env={**os.environ, **settings}, check=False)  # fmt: skip
         assert done.returncode == 1, done.stdout
         return done.stderr + done.stdout
 
-    return next(sentence for sentence in iter(said, "") if "run it again" not in sentence)
+    return next(sentence for sentence in iter(output, "") if "run it again" not in sentence)
 
 
 def test_applying_again_changes_nothing(system: System) -> None:

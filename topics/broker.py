@@ -101,9 +101,9 @@ def admin(kafka: Kafka) -> AdminClient:
 
 
 def answers(question: Callable[[float], Mapping[Any, Future[Any]]], within: float, again: int = 2) -> dict[Any, Any]:
-    """What is answered to an Admin client's question, by what was asked for; it is told how many seconds it has each time.
+    """The results of an Admin request, by resource; `question` sends it with a time limit of `within` seconds.
 
-    It is put again where that was not enough: a client that missed a change of its connections waits for the next, in vain
+    It is sent again, `again` times, when it timed out: a client that missed a change of its connections waits for the next, in vain
     (librdkafka 2.16, on a busy machine: "Failed while waiting for controller"). Raises KafkaException.
     """
     try:

@@ -21,7 +21,7 @@ from topics.pace import slow
 log = logging.getLogger("soulfra.topics")
 
 WITHIN = 15.0  # seconds for one request to the broker
-ANSWER = 5.0  # seconds for an answer that is asked for again
+ANSWER = 5.0  # seconds for a request that is sent again when it times out
 Action = Literal["create", "configure", "record", "claim", "refuse"]
 
 
@@ -170,8 +170,8 @@ def _configured(broker: AdminClient, names: list[str]) -> dict[str, dict[str, st
     if not resources:
         return {}
     try:
-        told = answers(lambda seconds: broker.describe_configs(resources, request_timeout=seconds), ANSWER)
-        return {of.name: {key: entry.value for key, entry in entries.items()} for of, entries in told.items()}
+        configs = answers(lambda seconds: broker.describe_configs(resources, request_timeout=seconds), ANSWER)
+        return {topic.name: {key: entry.value for key, entry in config.items()} for topic, config in configs.items()}
     except KafkaException as away:
         raise Away(f"the broker does not say how the topics are: {away.args[0].str()}; run it again") from None
 

@@ -140,9 +140,9 @@ class Watch(threading.Thread):
 
 
 class Owners(threading.Thread):
-    """Counts how often a partition of the usage topic gets another owner, as the tables workers tell it themselves.
+    """Counts how often a partition of the usage topic gets another owner, from the metrics of the tables workers.
 
-    The Admin client is not asked for the group: librdkafka 2.16 may end the process while a coordinator does not answer.
+    The Admin client does not describe the group: librdkafka 2.16 may end the process while a coordinator does not answer.
     """
 
     EVERY = 0.25  # seconds
@@ -163,8 +163,8 @@ class Owners(threading.Thread):
                     self._look(member)
 
     def _look(self, member: Member) -> None:
-        told = httpx.get(f"http://127.0.0.1:{member.health}/metrics", timeout=WITHIN).text
-        for partition in self.LAG.findall(told):
+        text = httpx.get(f"http://127.0.0.1:{member.health}/metrics", timeout=WITHIN).text
+        for partition in self.LAG.findall(text):
             before, self._owner[partition] = self._owner.get(partition), member.name
             self.moved += before not in (None, member.name)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import cached_property
 from typing import Any
@@ -112,8 +112,10 @@ class Cluster:
         end = OffsetSpec.latest()  # type: ignore[no-untyped-call]
         isolation = IsolationLevel.READ_COMMITTED if stable else IsolationLevel.READ_UNCOMMITTED
         asked = {TopicPartition(topic, number): end for topic, number in places}
-        told = self._answers(self._admin.list_offsets(asked, isolation_level=isolation, request_timeout=WITHIN))
-        return {(one.topic, one.partition): answer.offset for one, answer in told.items()}
+        offsets = self._answers(
+            lambda admin: admin.list_offsets(asked, isolation_level=isolation, request_timeout=WITHIN)
+        )
+        return {(one.topic, one.partition): answer.offset for one, answer in offsets.items()}
 
     def committed(self, places: Sequence[Place]) -> Mapping[Place, int | None]:
         told = self._group.committed([TopicPartition(*place) for place in places], WITHIN) if places else []
@@ -123,8 +125,11 @@ class Cluster:
         return {(one.topic, one.partition): one.offset if one.offset >= 0 else None for one in told}
 
     def ids(self, topics: Sequence[str]) -> Mapping[str, str]:
-        told = self._admin.describe_topics(TopicCollection(list(topics)), request_timeout=WITHIN) if topics else {}
-        return {topic: str(answer.topic_id) for topic, answer in self._answers(told).items()}
+        if not topics:
+            return {}
+        names = TopicCollection(list(topics))
+        described = self._answers(lambda admin: admin.describe_topics(names, request_timeout=WITHIN))
+        return {name: str(topic.topic_id) for name, topic in described.items()}
 
     def open(self, places: Sequence[Place]) -> Sequence[str]:
         try:
@@ -140,19 +145,20 @@ class Cluster:
         """Does nothing when it is there."""
         made = NewTopic(topic, partitions, replication, config=dict(config))
         try:
-            self._answers(self._admin.create_topics([made], request_timeout=WITHIN))
+            self._answers(lambda admin: admin.create_topics([made], request_timeout=WITHIN))
         except KafkaException as refused:
             if refused.args[0].name() != "TOPIC_ALREADY_EXISTS":
                 raise
 
-    def _answers(self, asked: Mapping[Any, Future[Any]]) -> dict[Any, Any]:
-        """What is answered, by what was asked for. A client of which a question failed is not asked again.
+    def _answers(self, question: Callable[[AdminClient], Mapping[Any, Future[Any]]]) -> dict[Any, Any]:
+        """The results of an Admin request, by resource. A client whose request failed is replaced before the next.
 
         One that missed a change of its connections waits for the next (librdkafka 2.16, on a busy machine), whatever time limit
-        was given.
+        the request has.
         """
+        admin = self._admin  # kept in a name: its futures die with it, and another thread may replace it
         try:
-            return {of: answer.result(WITHIN + GRACE) for of, answer in asked.items()}
+            return {of: answer.result(WITHIN + GRACE) for of, answer in question(admin).items()}
         except TimeoutError:
             self.__dict__.pop("_admin", None)
             raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "the client does not answer")) from None

@@ -39,7 +39,8 @@ async def measured(run: Asked, group: str) -> None:
             return
         await done(app, watch, run.seconds + PATIENCE)
         while not app.consumer.committed_all():
-            await app.consumer.commit()
+            if not await app.consumer.commit():
+                await asyncio.sleep(0.01)
         watch.committed()
         if delays:
             cut = statistics.quantiles(delays, n=100)
