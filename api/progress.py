@@ -20,6 +20,9 @@ from api.stopping import Stopping
 from topics.copy import PROGRESS_STEPS, progress_key
 
 EVERY = 0.2  # seconds between two looks
+MISSES = (
+    5  # looks in a row without an answer after which watchers are sent away: a busy process may miss one that is there
+)
 
 Step = dict[str, Any]
 Key = tuple[int, str]  # partition, and id of the chat
@@ -40,19 +43,24 @@ class ProgressFeed:
     def __init__(self, copy: Copy, stopping: Stopping) -> None:
         self._copy, self._stopping = copy, stopping
         self._watched: dict[Key, _Watched] = {}
-        self._away = False
+        self._missed = 0  # looks without an answer, since the last that had one or while somebody watches
 
     async def run(self) -> None:
         """Looks while anybody watches; ends when the process does."""
         while not await self._stopping.rest(EVERY):
-            if self._watched:
-                try:
+            try:
+                if self._watched:
                     await self._look()
-                    self._away = False
-                except (RedisError, OSError):
-                    self._away = True
+                self._missed = 0
+            except (RedisError, OSError):
+                self._missed += 1
+                if self._away:
                     self._wake(self._watched.values())
         self._wake(self._watched.values())
+
+    @property
+    def _away(self) -> bool:
+        return self._missed >= MISSES
 
     async def newest(self, partition: int, chat_id: str) -> Step | None:
         """The last step of a chat. Raises RedisError or OSError."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import resource
 import signal
 import time
@@ -10,11 +11,12 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from cli.bench.faults import APP, SESSION, Plan, Run
 from cli.local.kafka import Kafka
 from cli.local.ports import free
+from streams.engine.hanging import Transactions
 from tests.conftest import PATIENCE, eventually
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
@@ -37,11 +39,7 @@ class Moving(Run):
     leaders: set[frozenset[int]] = field(default_factory=set)
 
     def cluster_starts(self) -> None:
-        self.kafka = First(self.folder / "kafka", free(), free())
-        self.second = Second(self.folder / "second", free(), self.kafka)
-        self.kafka.spawn()  # neither is ready alone: copies need two
-        self.second.spawn()
-        assert eventually(lambda: self.kafka.ready() and self.second.ready()), "the brokers do not find each other"
+        self.kafka, self.second = two(self.folder)
 
     def cluster_stops(self) -> None:
         self.second.stop()
@@ -125,6 +123,15 @@ def written(kafka: Kafka, changed: dict[str, str]) -> None:
     kafka._settings.write_text(text)
 
 
+def two(folder: Path) -> tuple[Kafka, Kafka]:
+    first = First(folder / "kafka", free(), free())
+    second = Second(folder / "second", free(), first)
+    first.spawn()  # neither is ready alone: copies need two
+    second.spawn()
+    assert eventually(lambda: first.ready() and second.ready()), "the brokers do not find each other"
+    return first, second
+
+
 class Full(Run):
     """The broker may not write any more, as on a full disk, and ends; then there is room again."""
 
@@ -156,3 +163,21 @@ def test_a_rolling_restart_is_hardly_noticed(tmp_path: Path) -> None:
 def test_a_full_disk_of_the_broker_loses_and_doubles_nothing(tmp_path: Path) -> None:
     told = Full(Plan(events=12_000, workers=2, kills=0, seed=4, rate=500), tmp_path).go()
     assert (told.lost, told.doubled, told.wrong) == (0, 0, 0), told
+
+
+async def test_who_looks_at_transactions_waits_for_a_leader_to_come_back(tmp_path: Path) -> None:
+    first, second = await asyncio.to_thread(two, tmp_path)
+    try:
+        admin = AdminClient({"bootstrap.servers": first.bootstrap})
+        admin.create_topics([NewTopic("lone", 1, replica_assignment=[[2]])])["lone"].result(PATIENCE)
+        second.kill()
+        assert eventually(lambda: admin.list_topics("lone", PATIENCE).topics["lone"].partitions[0].leader == -1)
+        async with Transactions({"bootstrap.servers": first.bootstrap}) as transactions:
+            looked = asyncio.ensure_future(transactions.open([("lone", 0)]))
+            await asyncio.sleep(1)
+            assert not looked.done()
+            second.spawn()
+            assert await looked == []
+    finally:
+        second.stop()
+        first.stop()

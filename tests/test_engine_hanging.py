@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +20,7 @@ from cli.local.ports import free
 from streams import engine
 from streams.app import held_back, serve
 from streams.engine import Options, Stopped
-from streams.engine.hanging import OFFSETS, Hanging, Transactions
+from streams.engine.hanging import LONGEST, OFFSETS, Hanging, OpenTransaction, Transactions, _is_over
 from tests.markers import without_markers
 from tests.test_engine import PARTITIONS, Topics, drained, events, made, running, source, truth, until
 
@@ -159,6 +160,14 @@ async def test_a_transaction_that_is_really_open_is_left_alone(topics: Topics, t
     producer.commit_transaction(10)
     read = await until(lambda: topics.read("in"))
     assert [one.value() for one in read] == [b'{"user": 1, "amount": 1, "n": 0}']
+
+
+def test_a_transaction_that_no_coordinator_tells_of_is_left_alone_as_long_as_it_may_be_open() -> None:
+    """A cluster tells nobody of transactional ids that they may not describe."""
+    now, kept = int(time.time() * 1000), int(LONGEST * 1000)
+    started = OpenTransaction("in", 0, 7, 1000, 0, 0, now)
+    assert not _is_over(started, None) and not _is_over(started._replace(newest=now - kept + 60_000), None)
+    assert _is_over(started._replace(newest=now - kept - 1_000), None)
 
 
 def test_a_worker_that_is_held_back_is_neither_live_nor_ready_and_names_the_way_out() -> None:

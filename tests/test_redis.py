@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
+import signal
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,10 +17,10 @@ import redis
 
 from api.copy import Copy, Wanted
 from api.problem import Problem
-from api.progress import ProgressFeed
+from api.progress import EVERY, ProgressFeed
 from api.stopping import Stopping
 from cli.local.ports import free
-from cli.local.valkey import pongs, server
+from cli.local.valkey import Valkey, pongs, server
 from config import Settings
 from config.address import check, parse
 from config.redis import connect, connect_async, risk
@@ -63,22 +65,31 @@ def written(client: redis.Redis, key: str = "main/u1") -> None:
     client.xadd(progress_key(place, key), {"stage": "done", "share": "1.0"})
 
 
-async def is_read(url: str, key: str = "main/u1") -> None:
+@asynccontextmanager
+async def reading(url: str) -> AsyncIterator[tuple[Copy, ProgressFeed]]:
     """As the edge does."""
     stopping = Stopping(1.0)
     copy = Copy(Settings(redis={"url": url}), stopping)  # type: ignore[arg-type]
     progress = ProgressFeed(copy, stopping)
     running = asyncio.ensure_future(progress.run())
     try:
-        found = await copy.snapshot(CHAT_ROWS, key, Wanted(None, 0.0))
-        assert found.rows == {"c1": b"{}"}
-        steps = [step async for _, step in progress.follow(found.partition, key, "0", 2.0)]
-        assert [step["stage"] for step in steps] == ["done"]
-        assert (await progress.newest(found.partition, key) or {})["stage"] == "done"
+        yield copy, progress
     finally:
         stopping.begin()
         await running
         await copy.close()
+
+
+async def is_read(url: str, key: str = "main/u1") -> None:
+    async with reading(url) as (copy, progress):
+        found = await copy.snapshot(CHAT_ROWS, key, Wanted(None, 0.0))
+        assert found.rows == {"c1": b"{}"}
+        assert await stages(progress, key, 2.0) == ["done"]
+        assert (await progress.newest(found.partition, key) or {})["stage"] == "done"
+
+
+async def stages(progress: ProgressFeed, key: str, seconds: float) -> list[str]:
+    return [step["stage"] async for _, step in progress.follow(partition_of(key, 8), key, "0", seconds)]
 
 
 @pytest.mark.parametrize("protocol", ["", "?protocol=3"])
@@ -88,6 +99,34 @@ async def test_one_server_is_spoken_to_in_one_protocol(tmp_path: Path, protocol:
         with connect(url, 5.0) as client:
             written(client)
         await is_read(url)
+
+
+async def test_progress_survives_a_moment_without_redis_and_comes_back_after_a_long_one(tmp_path: Path) -> None:
+    key, valkey = "main/u1", Valkey(tmp_path / "valkey", free(), tmp_path)
+    valkey.start()
+    try:
+        async with reading(valkey.url) as (_, progress):
+            watching = asyncio.ensure_future(stages(progress, key, 4.0))
+            await asyncio.sleep(0.5)
+            os.kill(valkey.pid, signal.SIGSTOP)
+            await asyncio.sleep(1.5)  # longer than one look takes
+            os.kill(valkey.pid, signal.SIGCONT)
+            with connect(valkey.url, 5.0) as client:
+                written(client)
+            assert await watching == ["done"], "a look without an answer ends no stream"
+
+            await asyncio.to_thread(valkey.stop)
+            began = time.monotonic()
+            assert await stages(progress, key, 60.0) == []
+            assert time.monotonic() - began < 30, "watchers are sent away"
+
+            await asyncio.to_thread(valkey.start)
+            with connect(valkey.url, 5.0) as client:
+                written(client)
+            await asyncio.sleep(2 * EVERY)  # until it has seen that nobody is left to be sent away
+            assert await stages(progress, key, 3.0) == ["done"], "who comes later is told"
+    finally:
+        valkey.stop()
 
 
 @LEAVES_OPEN

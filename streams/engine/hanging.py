@@ -14,12 +14,12 @@ import asyncio
 import io
 import struct
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
 
 from aiokafka.errors import KafkaError as ProtocolError
-from aiokafka.errors import for_code
+from aiokafka.errors import LeaderNotAvailableError, NodeNotReadyError, NotCoordinatorError, for_code
 from aiokafka.protocol.types import Array, CompactArray, CompactString, Int32, Schema, String, TaggedFields
 from aiokafka.structs import TopicPartition as Partition
 from confluent_kafka import Consumer, KafkaError, TopicPartition
@@ -37,15 +37,17 @@ from streams.engine.protocol import (
 )
 
 Place = tuple[str, int]
+Answer = TypeVar("Answer")
 
 OFFSETS = "__consumer_offsets"
 COORDINATOR_LOG = "__transaction_state"
 ENDING = {"PrepareCommit", "PrepareAbort", "PrepareEpochFence"}  # its markers are being written
 ONGOING = "Ongoing"
+LONGEST = 900.0  # seconds that a transaction may be open: Kafka's own `transaction.max.timeout.ms`
+NO_SUCH_ID = 105  # TRANSACTIONAL_ID_NOT_FOUND
 PREPARE_COMMIT, PREPARE_ABORT = 2, 3  # states in the coordinator's log
-LOADING = 14  # COORDINATOR_LOAD_IN_PROGRESS
-RETRY = 0.2  # seconds between two looks at a transaction whose markers are being written
-ENDED_WITHIN = 20.0  # seconds that these may take
+RETRY = 0.2  # seconds between two looks
+PATIENCE = 20.0  # seconds for markers that are being written, for a coordinator that loads, for a broker to be back
 
 
 class OpenTransaction(NamedTuple):
@@ -108,8 +110,13 @@ class Transactions:
 
     async def __aenter__(self) -> Self:
         self._client = client(self._base)
-        await self._client.bootstrap()
-        await self._client.force_metadata_update()
+        try:
+            await self._client.bootstrap()
+            await self._client.force_metadata_update()
+            await self._patiently(self._brokers)
+        except BaseException:
+            await self._client.close()
+            raise
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, _: object, __: TracebackType | None) -> None:
@@ -122,6 +129,9 @@ class Transactions:
 
     async def open(self, places: Sequence[Place]) -> list[OpenTransaction]:
         """Every transaction that is open in these partitions."""
+        return await self._patiently(self._open, places)
+
+    async def _open(self, places: Sequence[Place]) -> list[OpenTransaction]:
         by_leader: dict[int, list[Place]] = {}
         for place in places:
             by_leader.setdefault(self._leader(place), []).append(place)
@@ -132,13 +142,22 @@ class Transactions:
         return found
 
     async def states(self, producers: Collection[int]) -> dict[int, State]:
-        """What the coordinators know of these producers. Every broker is asked, so that who is not there is unknown."""
+        """What the coordinators know of these producers. Who is not there is unknown to all of them: each was asked, and
+        they were the same before and after."""
+        return await self._patiently(self._states, sorted(producers))
+
+    async def _states(self, producers: list[int]) -> dict[int, State]:
         known: dict[int, State] = {}
-        for broker in sorted(one.nodeId for one in self._client.cluster.brokers()):
-            listed = await self._listed(broker, sorted(producers))
-            if listed:
-                described = await self._ask(broker, DESCRIBE_TRANSACTIONS(listed, NO_TAGS))
-                known |= {one[5]: _state(one) for one in described.transactions if not one[0]}
+        coordinators = self._coordinators()
+        for broker in sorted(set(coordinators)):
+            listed = await self._ask(broker, LIST_TRANSACTIONS([], producers, NO_TAGS))
+            _check(listed.error)
+            if ids := [one[0] for one in listed.transactions]:
+                described = await self._ask(broker, DESCRIBE_TRANSACTIONS(ids, NO_TAGS))
+                known |= {one[5]: _state(one) for one in described.transactions if one[0] != NO_SUCH_ID}
+        await self._client.force_metadata_update()
+        if self._coordinators() != coordinators:
+            raise NotCoordinatorError("coordinators of transactions changed while they were asked")
         return known
 
     async def hanging(self, places: Sequence[Place], own: str = "") -> list[Hanging]:
@@ -146,7 +165,7 @@ class Transactions:
 
         In the group's offsets only transactions are looked at whose transactional id begins with `own`.
         """
-        deadline = time.monotonic() + ENDED_WITHIN
+        deadline = time.monotonic() + PATIENCE
         while True:
             opened = await self.open(places)
             states = await self.states({one.producer for one in opened}) if opened else {}
@@ -163,10 +182,10 @@ class Transactions:
 
     async def end(self, hanging: Hanging) -> None:
         """Writes the marker that is missing: as the coordinator had decided, else an abort."""
-        at = hanging.open
-        marker = (
-            at.producer, at.epoch, bool(hanging.committed), topics_of([at.place]), max(0, at.coordinator_epoch), NO_TAGS,
-        )  # fmt: skip
+        await self._patiently(self._end, hanging.open, bool(hanging.committed))
+
+    async def _end(self, at: OpenTransaction, committed: bool) -> None:
+        marker = (at.producer, at.epoch, committed, topics_of([at.place]), max(0, at.coordinator_epoch), NO_TAGS)
         answer = await self._ask(self._leader(at.place), WRITE_MARKERS([marker], NO_TAGS))
         for _, topics, _ in answer.markers:
             for _, partitions, _ in topics:
@@ -200,23 +219,35 @@ class Transactions:
         finally:
             reader.close()
 
-    async def _listed(self, broker: int, producers: list[int]) -> list[str]:
-        deadline = time.monotonic() + ENDED_WITHIN
+    async def _patiently(self, ask: Callable[..., Awaitable[Answer]], *args: Any) -> Answer:
+        """Asks again, with fresh metadata, while that is of use: a broker that lost its session for a moment is not named by the
+        cluster and leads nothing, and one that came back loads first."""
+        deadline = time.monotonic() + PATIENCE
         while True:
-            answer = await self._ask(broker, LIST_TRANSACTIONS([], producers, NO_TAGS))
-            if answer.error != LOADING or time.monotonic() > deadline:
-                _check(answer.error)
-                return [one[0] for one in answer.transactions]
+            try:
+                return await ask(*args)
+            except ProtocolError as refused:
+                if not refused.retriable or time.monotonic() > deadline:
+                    raise
             await asyncio.sleep(RETRY)
+            await self._client.force_metadata_update()
 
     async def _ask(self, broker: int, struct: Any) -> Any:
         return await self._client.send(broker, Request(struct))
 
+    async def _brokers(self) -> None:
+        if not self._client.cluster.brokers():
+            raise NodeNotReadyError("the cluster names no broker that is up; try again when one is back")
+
     def _leader(self, place: Place) -> int:
         leader = self._client.cluster.leader_for_partition(Partition(*place))
         if leader is None or leader < 0:
-            raise ProtocolError(f"{place[0]}/{place[1]} has no leader now; try again when its broker is back")
+            raise LeaderNotAvailableError(f"{place[0]}/{place[1]} has no leader now; try again when its broker is back")
         return int(leader)
+
+    def _coordinators(self) -> list[int]:
+        """The broker of each partition of their log."""
+        return [self._leader(place) for place in self.partitions([COORDINATOR_LOG])]
 
 
 async def holding_back(base: Mapping[str, Any], places: Sequence[Place]) -> list[str]:
@@ -260,7 +291,8 @@ def _opened(answer: Any) -> Iterator[OpenTransaction]:
 
 
 def _state(described: Any) -> State:
-    _, transactional_id, state, _, _, _, epoch, topics, _ = described
+    error, transactional_id, state, _, _, _, epoch, topics, _ = described
+    _check(error)
     places = frozenset((topic, number) for topic, numbers, _ in topics for number in numbers)
     return State(transactional_id, state, epoch, places)
 
@@ -271,9 +303,9 @@ def _is_ending(at: OpenTransaction, states: Mapping[int, State]) -> bool:
 
 
 def _is_over(at: OpenTransaction, state: State | None) -> bool:
-    """Whether no coordinator has this transaction open."""
+    """Whether no coordinator has this transaction open. One that none tells of may be somebody's whom we may not ask about."""
     if state is None:
-        return True
+        return time.time() - at.newest / 1000 > LONGEST
     if state.state == ONGOING:
         return at.place not in state.places
     return state.state not in ENDING
