@@ -106,11 +106,11 @@ class Verifier:
         return self._keys[kid]
 
     async def _fetch(self) -> None:
-        """While the issuer is away, the keys that are known go on being used."""
+        """While the issuer is away, or answers with something else, the keys that are known go on being used."""
         try:
             self._keys = {str(key.key_id): key for key in jwt.PyJWKSet.from_dict(await self._jwks()).keys}
             self._away = False
-        except (httpx.HTTPError, OSError) as away:
+        except (httpx.HTTPError, OSError, ValueError, TypeError, jwt.PyJWTError) as away:
             self._away = True
             log.warning("the issuer's public keys cannot be read (%s)", type(away).__name__)
 

@@ -26,7 +26,7 @@ from streams.engine import Stopped
 from streams.engine.recovery import AWAY
 from streams.start import Ids
 from topics import PROJECTOR_GROUP, TABLES
-from topics.broker import reader, refusals
+from topics.broker import SESSION, reader, refusals
 from topics.copy import APPLY, BEGIN, ONLY, rows_key, state_key
 from topics.rows import RESERVED, PositionRow, split
 
@@ -36,6 +36,7 @@ BATCH = 1_000  # records of one step
 IDLE = 0.2  # seconds to wait for a record, and between two attempts while Redis is away
 BEAT = 1.0  # seconds between two looks at whether Redis still has what it had
 NOTHING = -1  # Redis does not know the partition
+UNASSIGNED = f"no partitions are assigned yet; those of one that was killed become free {SESSION // 1000} s later"
 RESET = {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}  # the changelog no longer goes back so far
 
 
@@ -140,7 +141,7 @@ class Projector:
 
     def unready(self) -> str:
         if self.away or not self._given:
-            return self.away or "no partitions are assigned yet"
+            return self.away or UNASSIGNED
         behind = sum(not copied.ended for copied in list(self.copies.values())) + len(self._given) - len(self.copies)
         return f"{behind} partitions are being copied anew" if behind else ""
 

@@ -587,8 +587,14 @@ def test_registering_people_needs_the_scope_for_it(edge: httpx.Client) -> None:
     assert "users:write" in problem(edge.post("/v1/users", json={}), 403)["detail"]
 
 
-async def test_an_issuer_that_is_away_says_nothing_about_a_token(system: System) -> None:
-    auth = system.settings.auth.model_copy(update={"jwks": "/nowhere/jwks.json"})
+@pytest.mark.parametrize("served", [None, "<html>", "[1]", "{}", '{"keys": [{"kty": "RSA"}]}'])
+async def test_an_issuer_that_is_away_says_nothing_about_a_token(
+    system: System, tmp_path: Path, served: str | None
+) -> None:
+    keys = tmp_path / "jwks.json"
+    if served is not None:
+        keys.write_text(served)
+    auth = system.settings.auth.model_copy(update={"jwks": str(keys)})
     verifier = Verifier(system.settings.model_copy(update={"auth": auth}))
     for _ in range(2):
         with pytest.raises(Problem, match="public keys cannot be read") as away:

@@ -23,6 +23,7 @@ from faust.serializers.codecs import Codec
 from streams import engine
 from streams.engine import Options, Refused, Stopped
 from streams.engine.app import refusals
+from streams.engine.client import Cluster
 from streams.engine.codec import codec as engine_codec
 from streams.progress import unready
 from tests.conftest import PATIENCE, System
@@ -478,6 +479,38 @@ async def test_streams_agents_and_timers_do_what_faust_documents(topics: Topics,
     assert topics.table("parities") == {"0": 30, "1": 30}
     assert sorted(json.loads(one.value()) for one in topics.read("told")) == sorted(told)
     assert told[:3] == [2, 4, 6]
+
+
+async def test_a_topic_that_the_app_has_just_made_is_waited_for_and_a_missing_one_is_not(
+    topics: Topics, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Brokers learn of a topic one after the other: here the first answers do not name it."""
+    topics.create("in")
+    topics.send("in", events(20))
+    app = made(topics, tmp_path)
+    counts = app.Table("counts", default=int, key_type=str, value_type=int)
+    known, hidden = Cluster.partitions, iter(range(5))
+
+    def learning(cluster: Cluster) -> dict[str, int]:
+        hides = next(hidden, None) is not None
+        return {name: n for name, n in known(cluster).items() if not (hides and name.endswith("-repartition"))}
+
+    monkeypatch.setattr(Cluster, "partitions", learning)
+
+    @app.agent(source(app, topics), name="again")
+    async def again(stream: Any) -> None:
+        async for event in stream.group_by(lambda event: str(event["n"] % 2), name="parity", partitions=PARTITIONS):
+            counts[str(event["n"] % 2)] += 1
+
+    async with running(app):
+        assert await until(lambda: sum(counts.values()) == 20)
+    assert next(hidden, None) is None
+
+    lost = made(topics, tmp_path / "lost")
+    lost.agent(source(lost, topics, "none"))(_nothing)
+    async with running(lost):
+        assert await until(lambda: lost.crashed)
+    assert f"{topics['none']}: no such topic" in str(lost.crash_reason)
 
 
 async def test_what_is_sent_beside_the_streams_is_refused_when_too_much_of_it_waits(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import resource
 import signal
 import time
@@ -170,13 +171,13 @@ async def test_who_looks_at_transactions_waits_for_a_leader_to_come_back(tmp_pat
     try:
         admin = AdminClient({"bootstrap.servers": first.bootstrap})
         admin.create_topics([NewTopic("lone", 1, replica_assignment=[[2]])])["lone"].result(PATIENCE)
-        second.kill()
+        os.kill(second.pid, signal.SIGSTOP)
         assert eventually(lambda: admin.list_topics("lone", PATIENCE).topics["lone"].partitions[0].leader == -1)
         async with Transactions({"bootstrap.servers": first.bootstrap}) as transactions:
             looked = asyncio.ensure_future(transactions.open([("lone", 0)]))
             await asyncio.sleep(1)
             assert not looked.done()
-            second.spawn()
+            os.kill(second.pid, signal.SIGCONT)
             assert await looked == []
     finally:
         second.stop()

@@ -20,6 +20,7 @@ REFUSALS = {
     KafkaError._AUTHENTICATION: ("credentials", "SOULFRA_KAFKA__SASL_USERNAME, SASL_PASSWORD and SASL_MECHANISM"),
     KafkaError._SSL: ("tls", "SOULFRA_KAFKA__SECURITY_PROTOCOL and CA_FILE"),
 }
+SESSION = 10_000  # milliseconds after which the partitions of a consumer that was killed become free
 REMEMBERED = 60.0  # seconds; librdkafka repeats the same refusal every 30 s at most
 
 
@@ -92,7 +93,7 @@ def reader(kafka: Kafka, name: str, group: str) -> Configuration:
         "fetch.queue.backoff.ms": 5,
         "fetch.wait.max.ms": 100,
         "queued.max.messages.kbytes": 16_384,
-        "session.timeout.ms": 10_000,
+        "session.timeout.ms": SESSION,
     }
 
 

@@ -71,13 +71,14 @@ def measure_rolling(
     redis: Annotated[float, typer.Option(min=0, help="Seconds without Redis.")] = 600,
     hanging: Annotated[float, typer.Option(min=0, help="Seconds with a Redis that hangs.")] = 600,
     transaction: Annotated[float, typer.Option(min=0, max=840, help="Seconds of somebody's open transaction.")] = 300,
+    kills: Annotated[int, typer.Option(min=0, max=100, help="Of a projector, by kill -9.")] = 10,
 ) -> None:
     """Restart every process in turn, take Kafka and Redis away, under load; then compare each person's total. Takes 40 minutes."""
     from cli.bench.rolling import Plan, measure, wrong
     from cli.bench.table import report
     from cli.errors import Failed
 
-    plan = Plan(rate, kafka, redis, hanging, transaction, uploads)
+    plan = Plan(rate, kafka, redis, hanging, transaction, uploads, kills)
     outcome, rows = measure(plan, lambda text: typer.echo(text, err=True))
     summary = report("rolling", rows)
     if as_json:

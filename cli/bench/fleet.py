@@ -74,6 +74,10 @@ class Member(Part):
         self.spawn()
         self.watched = True
 
+    def kill(self) -> None:
+        self.watched = False
+        super().kill()
+
 
 class Fleet:
     """All processes, their broker and their Redis server."""

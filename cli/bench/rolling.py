@@ -1,6 +1,7 @@
-"""What an operator does to a Soulfra at work, and what happens to it: polite restarts of every process in turn, a long time
-without Kafka, without Redis, with a Redis that hangs, and behind a transaction that somebody leaves open. All of it while
-events, reads and large uploads come; afterwards each person's total is compared with what was accepted."""
+"""What an operator does to a Soulfra at work, and what happens to it: polite restarts of every process in turn, a projector
+that is killed, a long time without Kafka, without Redis, with a Redis that hangs, and behind a transaction that somebody
+leaves open. All of it while events, reads and large uploads come; afterwards each person's total is compared with what was
+accepted."""
 
 from __future__ import annotations
 
@@ -51,6 +52,7 @@ class Plan(NamedTuple):
     hanging: float
     transaction: float
     uploads: int  # at a time
+    kills: int  # of a projector
 
 
 class Restart(NamedTuple):
@@ -87,6 +89,7 @@ class Outcome(NamedTuple):
     slowest: float  # seconds from sending to table, during the restarts
     rolled: list[Restart]
     outages: list[Outage]
+    killed: list[float]  # seconds until a projector was ready after `kill -9`
     reads: list[float]  # seconds of each, during the restarts
 
 
@@ -285,9 +288,10 @@ class Run:
             slowest, reads = self.watch.slowest, sorted(load.reads)
             self.owners.over.set()
             self.owners.join()
+            killed = [self._killed(fleet.of("projector")[0]) for _ in range(self.plan.kills)]
             outages = [self._outage(load, *one) for one in self._outages() if one[1]]
             load.stop()
-            return self._outcome(load, rolled, outages, slowest, reads)
+            return self._outcome(load, rolled, killed, outages, slowest, reads)
         finally:
             fleet.stop()
 
@@ -301,6 +305,14 @@ class Run:
         restart = Restart(member.name, round(ended, 1), round(ready, 1), late, moved)
         self.say(f"restarted {restart}")
         return restart
+
+    def _killed(self, member: Member) -> float:
+        """Its partitions become free when its session is over."""
+        member.kill()
+        member.begin()
+        ready = round(self.fleet.back(member), 1)
+        self.say(f"{member.name} was killed, and ready after {ready} s")
+        return ready
 
     def _outages(self) -> Iterator[tuple[str, float, Callable[[], Any], Callable[[], Any]]]:
         kafka, valkey, plan = self.fleet.kafka, self.fleet.valkey, self.plan
@@ -347,7 +359,13 @@ class Run:
         return outage
 
     def _outcome(
-        self, load: Load, rolled: list[Restart], outages: list[Outage], slowest: float, reads: list[float]
+        self,
+        load: Load,
+        rolled: list[Restart],
+        killed: list[float],
+        outages: list[Outage],
+        slowest: float,
+        reads: list[float],
     ) -> Outcome:
         until = time.monotonic() + SETTLED
         while self.watch.waiting and time.monotonic() < until:
@@ -373,6 +391,7 @@ class Run:
             round(slowest, 1),
             rolled,
             outages,
+            killed,
             reads,
         )
 
@@ -403,6 +422,8 @@ def tabulated(outcome: Outcome) -> list[Row]:
             Row(f"restart of {kind}: events later than {LATE:.0f} s", "soulfra", "", [one.late for one in of]),
             Row(f"restart of {kind}: partitions moved", "soulfra", "", [one.moved for one in of]),
         ]
+    if outcome.killed:
+        rows.append(Row("projector after kill -9: ready", "soulfra", "s", outcome.killed))
     for outage in outcome.outages:
         rows.append(Row(f"{outage.name}: slowest end", "soulfra", "s", [outage.end]))
         rows.append(Row(f"{outage.name}: all ready again", "soulfra", "s", [outage.ready]))

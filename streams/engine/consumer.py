@@ -33,6 +33,10 @@ from streams.engine.work import Stopped, Work
 
 log = logging.getLogger("engine")
 
+KNOWN_WITHIN = 5.0  # seconds until all brokers know of a topic that somebody may just have made
+MADE_WITHIN = 30.0  # seconds until they know of one that was made
+AGAIN = 0.1  # seconds between two looks
+
 
 class Consumer(Service, ConsumerT):
     """Owns the partitions of this process."""
@@ -89,16 +93,27 @@ class Consumer(Service, ConsumerT):
         """Joins the group, or tells it other topics. Raises Stopped when one does not exist."""
         owner = self.ownership
         owner.topics = set(topics)
-        owner.partitions = await self.ask(self.cluster.partitions)
-        missing = sorted(owner.topics - owner.partitions.keys())
-        if missing:
-            raise Stopped(f"{', '.join(missing)}: no such topic on the broker; create it, then start again")
+        owner.partitions = await self._partitions(owner.topics)
         if not owner.topics:
             self.app.tables.recovered(set())
             return
         if self.commits.member is None:
             self.commits.member = self._start_threads()
         self.commits.member.subscribe(owner.topics)
+
+    async def _partitions(self, wanted: set[str]) -> dict[str, int]:
+        """Number of partitions of every topic. Not all brokers know at once of one that was made: the app's own, which were, are
+        waited for longer. Raises Stopped when one does not exist."""
+        own = {name for topic in self.app.topics if topic.internal for name in topic.topics}
+        began = time.monotonic()
+        while True:
+            partitions: dict[str, int] = await self.ask(self.cluster.partitions)
+            missing = wanted - partitions.keys()
+            if not missing:
+                return partitions
+            if time.monotonic() - began > (MADE_WITHIN if missing <= own else KNOWN_WITHIN):
+                raise Stopped(f"{', '.join(sorted(missing))}: no such topic on the broker; create it, then start again")
+            await asyncio.sleep(AGAIN)
 
     def _start_threads(self) -> Membership:
         conf, options, loop = self.app.conf, self.options, self.loop
