@@ -855,6 +855,18 @@ async def test_jobs_end_out_of_order_and_commit_the_prefix_without_a_gap(topics:
         await drained(app, topics, "in", 40)
 
 
+async def test_producers_are_made_before_the_group_is_joined(topics: Topics, tmp_path: Path) -> None:
+    """Partitions that others gave up for this worker do not wait for them."""
+    topics.create("in")
+    seen: list[tuple[str, bool]] = []
+    options = Options(at_step=lambda step: seen.append((step, app.consumer.commits.member is None)))
+    app = made(topics, tmp_path, options=options)
+    app.agent(source(app, topics))(_nothing)
+    async with running(app):
+        assert await until(app.consumer.ready)
+    assert seen[0] == ("fenced", True) and "fenced" not in [step for step, _ in seen[1:]]
+
+
 async def test_a_take_over_waits_for_an_open_transaction_of_the_former_owner(topics: Topics, tmp_path: Path) -> None:
     topics.create("in", "out", "in.dlq")
     topics.send("in", events(30))

@@ -67,6 +67,11 @@ def reader(base: Configuration, group: str, reset: str, committed: bool, queue_k
     }
 
 
+def recoverer(base: Configuration, group: str, queue_kb: int) -> Configuration:
+    """Reads committed records to the end of a partition, which an answer without records tells: others wait for it."""
+    return reader(base, group, "earliest", True, queue_kb) | {"fetch.wait.max.ms": 10}
+
+
 def writer(base: Configuration, transactional_id: str, timeout: float) -> Configuration:
     """Idempotent; with an id, transactional. Without the short retry back-off each transaction costs 0.1 s more."""
     made = base | {

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
@@ -170,20 +171,28 @@ class Commits:
         after a call that we gave up it may be that call which fences us (`init_transactions` goes on in the client)."""
         return seconds < self.options.transaction_timeout and time.monotonic() - self._given_up > LATE
 
+    async def begin(self) -> None:
+        """Makes the producers before anybody waits for them. What fails here is done when partitions are taken over."""
+        with suppress(*FAILURES):
+            await self._stepping(self.keeper.begin(), lambda: None)
+
     async def take_over(self, recovery: Recovery, told: Callable[[], None]) -> None:
         """Reads shards back; `told` is called after each step. Raises KafkaException, Undelivered or Recreated."""
+        await self._stepping(self.keeper.take_over(recovery), told)
+
+    async def _stepping(self, steps: Iterator[str], told: Callable[[], None]) -> None:
         self.stepped = time.monotonic()
         try:
-            await self._aside(self._take_over, recovery, told)
+            await self._aside(self._steps, steps, told)
         except FAILURES:
             self._given_up = time.monotonic()
             raise
         finally:
             self.stepped = 0.0
 
-    def _take_over(self, recovery: Recovery, told: Callable[[], None]) -> None:
+    def _steps(self, steps: Iterator[str], told: Callable[[], None]) -> None:
         """In the thread that commits, so never while a commit is under way."""
-        for step in self.keeper.take_over(recovery):
+        for step in steps:
             self._reached(step)
             if step != "waiting":
                 self.stepped = time.monotonic()

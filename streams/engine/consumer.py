@@ -98,6 +98,7 @@ class Consumer(Service, ConsumerT):
             self.app.tables.recovered(set())
             return
         if self.commits.member is None:
+            await self.commits.begin()
             self.commits.member = self._start_threads()
         self.commits.member.subscribe(owner.topics)
 

@@ -251,7 +251,7 @@ class Ownership:
     def _reader(self) -> Any:
         """For one recovery."""
         base, group = self.app.transport.configuration, self.app.conf.id
-        return Client(client.reader(base, group, "earliest", True, self.options.prefetch_kb))
+        return Client(client.recoverer(base, group, self.options.prefetch_kb))
 
     # -- what Faust's own parts want to know
 

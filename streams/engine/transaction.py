@@ -87,11 +87,15 @@ class Keeper:
         """Whose turn it is."""
         return self.producers[0] if self.producers else None
 
-    def take_over(self, recovery: Any) -> Iterator[str]:
+    def begin(self) -> Iterator[str]:
         """Raises KafkaException."""
         if not self.producers:
             self._begin()
             yield "fenced"
+
+    def take_over(self, recovery: Any) -> Iterator[str]:
+        """Raises KafkaException."""
+        yield from self.begin()
         yield from recovery.run()
 
     def commit(self, cut: Cut) -> Iterator[str]:
