@@ -30,7 +30,7 @@ PARTS = {
     "analysis": ["worker", "analysis"],
     "edge": ["api"],
 }
-PATIENCE = 180.0  # seconds that something may take on a machine that is busy with other work
+PATIENCE = 300.0  # seconds that something may take on a machine that is busy with other work
 
 
 def eventually(true: Callable[[], Any], within: float = PATIENCE, every: float = 0.05) -> Any:
@@ -166,7 +166,9 @@ class System:
         user = user or new_user()
         bearer = token(self.settings, user, scopes)
         made = Caller(
-            base_url=f"http://127.0.0.1:{self.ports['api']}", headers={"Authorization": f"Bearer {bearer}"}, timeout=60
+            base_url=f"http://127.0.0.1:{self.ports['api']}",
+            headers={"Authorization": f"Bearer {bearer}"},
+            timeout=PATIENCE,
         )
         made.user = user  # type: ignore[attr-defined]
         self._open.append(made)

@@ -27,7 +27,7 @@ from cli.local.valkey import Valkey
 from tests.markers import cut
 
 ROOT = Path(__file__).parents[1]
-PATIENCE = 180.0  # seconds; a machine may be busy with other work
+PATIENCE = 300.0  # seconds; a machine may be busy with other work
 
 # A launcher with stand-ins for the workers: argv[1] is a JSON list of (name, argv, ready_url).
 LAUNCHER = """

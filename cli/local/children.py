@@ -43,7 +43,7 @@ class Process:
     """
 
     grace = 10.0  # seconds between asking it to end and ending it
-    patience = 120.0  # seconds until it must be ready, on a machine that may be busy
+    patience = 300.0  # seconds until it must be ready: a busy machine, or its disk, may stand still for a minute
 
     def __init__(
         self, name: str, argv: Sequence[str], logs: Path, environment: Mapping[str, str] | None = None
