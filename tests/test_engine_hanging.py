@@ -162,6 +162,24 @@ async def test_a_transaction_that_is_really_open_is_left_alone(topics: Topics, t
     assert [one.value() for one in read] == [b'{"user": 1, "amount": 1, "n": 0}']
 
 
+async def test_ending_one_that_is_over_leaves_the_next_one_of_its_producer_alone(topics: Topics) -> None:
+    producer = Producer({"bootstrap.servers": topics.bootstrap, "transactional.id": "outside"})
+    producer.init_transactions(10)
+    async with Transactions({"bootstrap.servers": topics.bootstrap}) as transactions:
+        for n in range(2):
+            producer.begin_transaction()
+            producer.produce(topics["in"], b"%d" % n, b"1", 0)
+            assert producer.flush(10) == 0
+            [opened] = await transactions.open([(topics["in"], 0)])
+            if n == 0:
+                first = opened
+                producer.commit_transaction(10)
+        await transactions.end(Hanging(first, "outside", "CompleteCommit", False))
+        assert await transactions.open([(topics["in"], 0)]) == [opened]
+    producer.commit_transaction(10)
+    assert [one.value() for one in await until(lambda: topics.read("in"))] == [b"0", b"1"]
+
+
 def test_a_transaction_that_no_coordinator_tells_of_is_left_alone_as_long_as_it_may_be_open() -> None:
     """A cluster tells nobody of transactional ids that they may not describe."""
     now, kept = int(time.time() * 1000), int(LONGEST * 1000)

@@ -65,6 +65,10 @@ class OpenTransaction(NamedTuple):
     def place(self) -> Place:
         return self.topic, self.partition
 
+    def same_as(self, other: OpenTransaction) -> bool:
+        """Whether it is that one, perhaps with more records."""
+        return (self.place, self.start, self.producer) == (other.place, other.start, other.producer)
+
     def __str__(self) -> str:
         return (
             f"{self.topic}/{self.partition} stands still at offset {self.start}: "
@@ -181,10 +185,13 @@ class Transactions:
         ]
 
     async def end(self, hanging: Hanging) -> None:
-        """Writes the marker that is missing: as the coordinator had decided, else an abort."""
+        """Writes the marker that is missing: as the coordinator had decided, else an abort. Does nothing once it is there."""
         await self._patiently(self._end, hanging.open, bool(hanging.committed))
 
     async def _end(self, at: OpenTransaction, committed: bool) -> None:
+        """Looks first: an attempt that was not answered may have ended it, and the marker of another would end the next one."""
+        if not any(one.same_as(at) for one in await self._open([at.place])):
+            return
         marker = (at.producer, at.epoch, committed, topics_of([at.place]), max(0, at.coordinator_epoch), NO_TAGS)
         answer = await self._ask(self._leader(at.place), WRITE_MARKERS([marker], NO_TAGS))
         for _, topics, _ in answer.markers:
@@ -246,8 +253,9 @@ class Transactions:
         return int(leader)
 
     def _coordinators(self) -> list[int]:
-        """The broker of each partition of their log."""
-        return [self._leader(place) for place in self.partitions([COORDINATOR_LOG])]
+        """The broker of each partition of their log; every broker, where that log may not be described."""
+        leaders = [self._leader(place) for place in self.partitions([COORDINATOR_LOG])]
+        return leaders or sorted(broker.nodeId for broker in self._client.cluster.brokers())
 
 
 async def holding_back(base: Mapping[str, Any], places: Sequence[Place]) -> list[str]:
