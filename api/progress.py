@@ -20,9 +20,7 @@ from api.stopping import Stopping
 from topics.copy import PROGRESS_STEPS, progress_key
 
 EVERY = 0.2  # seconds between two looks
-MISSES = (
-    5  # looks in a row without an answer after which watchers are sent away: a busy process may miss one that is there
-)
+MISSES = 5  # looks in a row without an answer after which watchers are sent away; a busy process may miss one
 
 Step = dict[str, Any]
 Key = tuple[int, str]  # partition, and id of the chat
@@ -43,7 +41,7 @@ class ProgressFeed:
     def __init__(self, copy: Copy, stopping: Stopping) -> None:
         self._copy, self._stopping = copy, stopping
         self._watched: dict[Key, _Watched] = {}
-        self._missed = 0  # looks without an answer, since the last that had one or while somebody watches
+        self._missed = 0  # looks in a row without an answer
 
     async def run(self) -> None:
         """Looks while anybody watches; ends when the process does."""

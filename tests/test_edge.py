@@ -587,7 +587,7 @@ def test_registering_people_needs_the_scope_for_it(edge: httpx.Client) -> None:
     assert "users:write" in problem(edge.post("/v1/users", json={}), 403)["detail"]
 
 
-@pytest.mark.parametrize("served", [None, "<html>", "[1]", "{}", '{"keys": [{"kty": "RSA"}]}'])
+@pytest.mark.parametrize("served", [None, "<html>", "[1]", "{}", '{"keys": [1]}', '{"keys": [{"kty": "RSA"}]}'])
 async def test_an_issuer_that_is_away_says_nothing_about_a_token(
     system: System, tmp_path: Path, served: str | None
 ) -> None:

@@ -180,8 +180,8 @@ async def test_ending_one_that_is_over_leaves_the_next_one_of_its_producer_alone
     assert [one.value() for one in await until(lambda: topics.read("in"))] == [b"0", b"1"]
 
 
-def test_a_transaction_that_no_coordinator_tells_of_is_left_alone_as_long_as_it_may_be_open() -> None:
-    """A cluster tells nobody of transactional ids that they may not describe."""
+def test_a_transaction_that_no_coordinator_knows_is_left_alone_as_long_as_it_may_be_open() -> None:
+    """Transactional ids that a client may not describe are left out of the response."""
     now, kept = int(time.time() * 1000), int(LONGEST * 1000)
     started = OpenTransaction("in", 0, 7, 1000, 0, 0, now)
     assert not _is_over(started, None) and not _is_over(started._replace(newest=now - kept + 60_000), None)

@@ -124,7 +124,7 @@ async def test_progress_survives_a_moment_without_redis_and_comes_back_after_a_l
             with connect(valkey.url, 5.0) as client:
                 written(client)
             await asyncio.sleep(2 * EVERY)  # until it has seen that nobody is left to be sent away
-            assert await stages(progress, key, 3.0) == ["done"], "who comes later is told"
+            assert await stages(progress, key, 3.0) == ["done"], "later watchers get it"
     finally:
         valkey.stop()
 

@@ -178,8 +178,8 @@ class Restarts(threading.Thread):
                 self.found.append(f"{member.name} did not live for {PROBE * PROBES:.0f} s")
 
 
-class Own(threading.local):
-    """Of each thread: connections. Where threads share them, one closes what another is about to use (httpcore 1.0)."""
+class Connections(threading.local):
+    """Each thread's own. Where threads share them, one closes what another is about to use (httpcore 1.0)."""
 
     def __init__(self) -> None:
         self.client = httpx.Client(timeout=120)
@@ -193,18 +193,18 @@ class Front:
         self.refused, self.failed = 0, list[str]()
         self.passed_on = 0  # requests that an edge took after another had answered 503, or did not listen
         self._ports, self._turn, self._lock = ports, itertools.cycle(range(len(ports))), threading.Lock()
-        self._own = Own()
+        self._connections = Connections()
 
     def send(self, person: Person, method: str, path: str, body: Body = b"", **headers: str) -> httpx.Response | None:
         """The answer, of whatever status; None where no edge took the request: it can be sent again."""
         first, headers = next(self._turn), {"Authorization": f"Bearer {person.bearer}", **headers}
         ports = [port for port in self._ports[first:] + self._ports[:first] if port not in self.out]
         for n, port in enumerate(ports):
-            request = self._own.client.build_request(
+            request = self._connections.client.build_request(
                 method, f"http://127.0.0.1:{port}{path}", content=body() if callable(body) else body, headers=headers
             )
             try:
-                answer = self._own.client.send(request)
+                answer = self._connections.client.send(request)
             except httpx.ConnectError:
                 continue
             except httpx.HTTPError as broken:

@@ -68,7 +68,7 @@ def reader(base: Configuration, group: str, reset: str, committed: bool, queue_k
 
 
 def recoverer(base: Configuration, group: str, queue_kb: int) -> Configuration:
-    """Reads committed records to the end of a partition, which an answer without records tells: others wait for it."""
+    """Reads committed records to the end of a partition; a response without records marks it, so none is held back."""
     return reader(base, group, "earliest", True, queue_kb) | {"fetch.wait.max.ms": 10}
 
 

@@ -172,31 +172,31 @@ class Commits:
         return seconds < self.options.transaction_timeout and time.monotonic() - self._given_up > LATE
 
     async def begin(self) -> None:
-        """Makes the producers before anybody waits for them. What fails here is done when partitions are taken over."""
+        """Makes the producers before anybody waits for them. On failure the next take-over makes them."""
         with suppress(*FAILURES):
             await self._stepping(self.keeper.begin(), lambda: None)
 
-    async def take_over(self, recovery: Recovery, told: Callable[[], None]) -> None:
-        """Reads shards back; `told` is called after each step. Raises KafkaException, Undelivered or Recreated."""
-        await self._stepping(self.keeper.take_over(recovery), told)
+    async def take_over(self, recovery: Recovery, on_step: Callable[[], None]) -> None:
+        """Reads shards back; `on_step` is called after each step. Raises KafkaException, Undelivered or Recreated."""
+        await self._stepping(self.keeper.take_over(recovery), on_step)
 
-    async def _stepping(self, steps: Iterator[str], told: Callable[[], None]) -> None:
+    async def _stepping(self, steps: Iterator[str], on_step: Callable[[], None]) -> None:
         self.stepped = time.monotonic()
         try:
-            await self._aside(self._steps, steps, told)
+            await self._aside(self._steps, steps, on_step)
         except FAILURES:
             self._given_up = time.monotonic()
             raise
         finally:
             self.stepped = 0.0
 
-    def _steps(self, steps: Iterator[str], told: Callable[[], None]) -> None:
+    def _steps(self, steps: Iterator[str], on_step: Callable[[], None]) -> None:
         """In the thread that commits, so never while a commit is under way."""
         for step in steps:
             self._reached(step)
             if step != "waiting":
                 self.stepped = time.monotonic()
-            told()
+            on_step()
 
     def _reached(self, step: str) -> None:
         if self.options.at_step is not None:

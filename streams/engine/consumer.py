@@ -35,7 +35,6 @@ log = logging.getLogger("engine")
 
 KNOWN_WITHIN = 5.0  # seconds until all brokers know of a topic that somebody may just have made
 MADE_WITHIN = 30.0  # seconds until they know of one that was made
-AGAIN = 0.1  # seconds between two looks
 
 
 class Consumer(Service, ConsumerT):
@@ -114,7 +113,7 @@ class Consumer(Service, ConsumerT):
                 return partitions
             if time.monotonic() - began > (MADE_WITHIN if missing <= own else KNOWN_WITHIN):
                 raise Stopped(f"{', '.join(sorted(missing))}: no such topic on the broker; create it, then start again")
-            await asyncio.sleep(AGAIN)
+            await asyncio.sleep(self.options.retry_every)
 
     def _start_threads(self) -> Membership:
         conf, options, loop = self.app.conf, self.options, self.loop

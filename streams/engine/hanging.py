@@ -146,7 +146,7 @@ class Transactions:
         return found
 
     async def states(self, producers: Collection[int]) -> dict[int, State]:
-        """What the coordinators know of these producers. Who is not there is unknown to all of them: each was asked, and
+        """What the coordinators know of these producers. Who is missing is unknown to all of them: each got the request, and
         they were the same before and after."""
         return await self._patiently(self._states, sorted(producers))
 
@@ -161,7 +161,7 @@ class Transactions:
                 known |= {one[5]: _state(one) for one in described.transactions if one[0] != NO_SUCH_ID}
         await self._client.force_metadata_update()
         if self._coordinators() != coordinators:
-            raise NotCoordinatorError("coordinators of transactions changed while they were asked")
+            raise NotCoordinatorError("the coordinators of transactions changed during the requests")
         return known
 
     async def hanging(self, places: Sequence[Place], own: str = "") -> list[Hanging]:
@@ -311,7 +311,7 @@ def _is_ending(at: OpenTransaction, states: Mapping[int, State]) -> bool:
 
 
 def _is_over(at: OpenTransaction, state: State | None) -> bool:
-    """Whether no coordinator has this transaction open. One that none tells of may be somebody's whom we may not ask about."""
+    """Whether no coordinator has this transaction open. One that none knows may have an id that we may not describe."""
     if state is None:
         return time.time() - at.newest / 1000 > LONGEST
     if state.state == ONGOING:
