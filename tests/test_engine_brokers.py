@@ -7,16 +7,18 @@ import os
 import resource
 import signal
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from cli.bench.faults import APP, SESSION, Plan, Run
 from cli.local.kafka import Kafka
 from cli.local.ports import free
+from streams.engine.client import Cluster, shared
 from streams.engine.hanging import Transactions
 from tests.conftest import PATIENCE, eventually
 
@@ -164,6 +166,39 @@ def test_a_rolling_restart_is_hardly_noticed(tmp_path: Path) -> None:
 def test_a_full_disk_of_the_broker_loses_and_doubles_nothing(tmp_path: Path) -> None:
     told = Full(Plan(events=12_000, workers=2, kills=0, seed=4, rate=500), tmp_path).go()
     assert (told.lost, told.doubled, told.wrong) == (0, 0, 0), told
+
+
+def test_a_leader_that_does_not_answer_leaves_no_end_of_a_partition_unknown(tmp_path: Path) -> None:
+    """Seen when leaders moved on a busy machine: the partitions of a leader that did not answer seemed to have no records, so
+    their tables were taken for new ones, and their events were folded and said a second time."""
+    first, second = two(tmp_path)
+    cluster = Cluster(shared(first.bootstrap, "test", {}), "test")
+    places = [("spread", 0), ("spread", 1)]
+    try:
+        admin = AdminClient({"bootstrap.servers": first.bootstrap})
+        admin.create_topics([NewTopic("spread", 2, replica_assignment=[[1], [2]])])["spread"].result(PATIENCE)
+        producer = Producer({"bootstrap.servers": first.bootstrap})
+        for _, number in places:
+            producer.produce("spread", b"x", partition=number)
+        assert producer.flush(PATIENCE) == 0
+        assert cluster.ends(places) == dict.fromkeys(places, 1)
+        os.kill(second.pid, signal.SIGSTOP)
+        with pytest.raises(KafkaException, match="spread"):
+            cluster.ends(places)
+        os.kill(second.pid, signal.SIGCONT)
+        assert eventually(lambda: ends_or_none(cluster, places) == dict.fromkeys(places, 1))
+    finally:
+        os.kill(second.pid, signal.SIGCONT)
+        cluster.close()
+        second.stop()
+        first.stop()
+
+
+def ends_or_none(cluster: Cluster, places: list[tuple[str, int]]) -> Mapping[tuple[str, int], int] | None:
+    try:
+        return cluster.ends(places)
+    except KafkaException:
+        return None
 
 
 async def test_who_looks_at_transactions_waits_for_a_leader_to_come_back(tmp_path: Path) -> None:

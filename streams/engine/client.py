@@ -113,13 +113,22 @@ class Cluster:
         self.__dict__.pop("_group", None)
 
     def ends(self, places: Sequence[Place], stable: bool = False) -> Mapping[Place, int]:
-        """High watermarks, or last stable offsets: behind these nothing can be read as committed yet."""
+        """High watermarks, or last stable offsets: behind these nothing can be read as committed yet.
+
+        librdkafka 2.16 gives a negative offset and no error for partitions whose leader does not answer in time, while other
+        leaders do (findings/list-offsets-unanswered.sh). Taken for an end, it would make a full changelog an empty one.
+        """
         end = OffsetSpec.latest()  # type: ignore[no-untyped-call]
         isolation = IsolationLevel.READ_COMMITTED if stable else IsolationLevel.READ_UNCOMMITTED
         asked = {TopicPartition(topic, number): end for topic, number in places}
         offsets = self._answers(
             lambda admin: admin.list_offsets(asked, isolation_level=isolation, request_timeout=WITHIN)
         )
+        if unknown := [f"{one.topic}/{one.partition}" for one, answer in offsets.items() if answer.offset < 0]:
+            self.__dict__.pop("_admin", None)
+            raise KafkaException(
+                KafkaError(KafkaError._TIMED_OUT, f"the leader of {', '.join(sorted(unknown))} does not answer")
+            )
         return {(one.topic, one.partition): answer.offset for one, answer in offsets.items()}
 
     def committed(self, places: Sequence[Place]) -> Mapping[Place, int | None]:
