@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any
 
 import redis
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from config import Settings
@@ -117,8 +117,16 @@ def _changelogs(broker: AdminClient) -> dict[str, int]:
     )
     records = Counter[str](dict.fromkeys(there, 0))
     for place in places:
-        records[place.topic] += ends[place].result().offset - starts[place].result().offset
+        records[place.topic] += _offset(ends[place]) - _offset(starts[place])
     return dict(records)
+
+
+def _offset(answer: Any) -> int:
+    """Raises KafkaException also where librdkafka does not: a leader did not answer in time."""
+    offset: int = answer.result().offset
+    if offset < 0:
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "the leader of a partition does not answer"))
+    return offset
 
 
 def _table(changelog: str) -> tuple[str, int]:
