@@ -181,12 +181,13 @@ def test_a_leader_that_does_not_answer_leaves_no_end_of_a_partition_unknown(tmp_
         for _, number in places:
             producer.produce("spread", b"x", partition=number)
         assert producer.flush(PATIENCE) == 0
-        assert cluster.ends(places) == dict.fromkeys(places, 1)
+        truth = dict.fromkeys(places, 1)
+        assert cluster.ends(places) == truth
         os.kill(second.pid, signal.SIGSTOP)
-        with pytest.raises(KafkaException, match="spread"):
-            cluster.ends(places)
+        while (found := ends_or_none(cluster, places)) is not None:  # on a busy machine some threads still answer
+            assert found == truth
         os.kill(second.pid, signal.SIGCONT)
-        assert eventually(lambda: ends_or_none(cluster, places) == dict.fromkeys(places, 1))
+        assert eventually(lambda: ends_or_none(cluster, places) == truth)
     finally:
         os.kill(second.pid, signal.SIGCONT)
         cluster.close()
