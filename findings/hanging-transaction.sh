@@ -47,29 +47,17 @@ kafka_node 2 broker "$second" "$controller" broker.session.timeout.ms=3000 broke
 kafka_start 1
 kafka_start 2
 victim=$started_pid
+servers=127.0.0.1:$first
+kafka_brokers "$servers" 2
 
 cat >"$work/before.py" <<'PY'
 """Writes a transaction to both topics; commits it once standard input says that the broker is dead."""
 import sys, time
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 servers = sys.argv[1]
 admin = AdminClient({"bootstrap.servers": servers, "log_level": 0})
-until = time.monotonic() + 150
-
-
-def brokers():
-    try:
-        return len(admin.list_topics(timeout=5).brokers)
-    except KafkaException:
-        return 0
-
-
-while brokers() < 2:
-    if time.monotonic() > until:
-        sys.exit("the two brokers did not come up")
-    time.sleep(0.2)
 topics = [NewTopic("here", 1, replica_assignment=[[1]]), NewTopic("away", 1, replica_assignment=[[2]]),
           NewTopic("__transaction_state", 1, replica_assignment=[[1]], config={"cleanup.policy": "compact"})]
 for made in admin.create_topics(topics).values():
@@ -85,14 +73,6 @@ sys.stdin.readline()
 began = time.monotonic()
 producer.commit_transaction(60)
 print(f"commit_transaction() returned after {time.monotonic() - began:.1f} s while broker 2 was dead", flush=True)
-PY
-cat >"$work/brokers.py" <<'PY'
-"""Whether the cluster has that many brokers."""
-import sys
-from confluent_kafka.admin import AdminClient
-
-admin = AdminClient({"bootstrap.servers": sys.argv[1], "log_level": 0})
-sys.exit(len(admin.list_topics(timeout=60).brokers) != int(sys.argv[2]))
 PY
 cat >"$work/again.py" <<'PY'
 """A new producer under the same transactional id, whose own transaction goes through."""
@@ -151,7 +131,6 @@ for place in places:
 sys.exit(0 if stuck == ["away"] else 3)
 PY
 
-servers=127.0.0.1:$first
 mkfifo "$work/go"
 "$python" "$work/before.py" "$servers" <"$work/go" >"$work/before.txt" &
 producer=$!
@@ -163,11 +142,11 @@ wait "$victim" 2>/dev/null || true
 echo go >&9
 wait "$producer" || changed "the commit failed while the broker was dead (as it should)"
 grep commit_transaction "$work/before.txt"
-until "$python" "$work/brokers.py" "$servers" 1; do sleep 0.5; done
+kafka_brokers "$servers" 1
 sleep 5
 grep -ho "Couldn't find leader endpoint for partitions .*" "$work/node-1.txt" | sed "s/^/broker 1's log: /" || true
 kafka_start 2
-until "$python" "$work/brokers.py" "$servers" 2; do sleep 0.5; done
+kafka_brokers "$servers" 2
 "$python" "$work/again.py" "$servers"
 echo "broker 2 is back, a new producer has used the transactional id; three time limits of the transaction later:"
 sleep 15

@@ -170,7 +170,7 @@ def test_a_full_disk_of_the_broker_loses_and_doubles_nothing(tmp_path: Path) -> 
 
 def test_a_leader_that_does_not_answer_leaves_no_end_of_a_partition_unknown(tmp_path: Path) -> None:
     """Seen when leaders moved on a busy machine: the partitions of a leader that did not answer seemed to have no records, so
-    their tables were taken for new ones, and their events were folded and said a second time."""
+    their tables looked new, and their events were folded and sent a second time."""
     first, second = two(tmp_path)
     cluster = Cluster(shared(first.bootstrap, "test", {}), "test")
     places = [("spread", 0), ("spread", 1)]

@@ -82,6 +82,25 @@ kafka_alone() {
   servers=127.0.0.1:$port
 }
 
+# kafka_brokers SERVERS N: until the cluster has so many brokers, for 150 s at most. Needs confluent-kafka in $python.
+kafka_brokers() {
+  "$python" - "$@" <<'PY' || { echo "the cluster did not get $2 brokers" >&2; exit 1; }
+import sys, time
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+admin, until = AdminClient({"bootstrap.servers": sys.argv[1], "log_level": 0}), time.monotonic() + 150
+while time.monotonic() < until:
+    try:
+        if len(admin.list_topics(timeout=5).brokers) == int(sys.argv[2]):
+            sys.exit(0)
+    except KafkaException:
+        pass
+    time.sleep(0.2)
+sys.exit(1)
+PY
+}
+
 # kafka_start ID: starts the node; its process id is $started_pid, its log $work/node-ID.txt.
 kafka_start() {
   java "${java_flags[@]}" -cp "$jars" kafka.Kafka "$work/node-$1.properties" >>"$work/node-$1.txt" 2>&1 &

@@ -116,7 +116,7 @@ class Cluster:
         """High watermarks, or last stable offsets: behind these nothing can be read as committed yet.
 
         librdkafka 2.16 gives a negative offset and no error for partitions whose leader does not answer in time, while other
-        leaders do (findings/list-offsets-unanswered.sh). Taken for an end, it would make a full changelog an empty one.
+        leaders do (findings/list-offsets-unanswered.sh). Read as an end it would make a full changelog an empty one.
         """
         end = OffsetSpec.latest()  # type: ignore[no-untyped-call]
         isolation = IsolationLevel.READ_COMMITTED if stable else IsolationLevel.READ_UNCOMMITTED
