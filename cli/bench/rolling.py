@@ -405,6 +405,7 @@ def measure(plan: Plan, say: Callable[[str], None]) -> tuple[Outcome, list[Row]]
 
 def tabulated(outcome: Outcome) -> list[Row]:
     rows = [
+        Row("events", "soulfra", "", [outcome.events]),
         Row("events lost", "soulfra", "", [outcome.lost]),
         Row("events doubled", "soulfra", "", [outcome.doubled]),
         Row("uploads lost", "soulfra", "", [outcome.uploads_lost]),
